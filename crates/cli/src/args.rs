@@ -1,0 +1,289 @@
+//! The command line, as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, builder::Styles, builder::styling::AnsiColor};
+use elegante::{
+    DeviceChoice,
+    experiment::{Flag, Request},
+};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Train, evaluate and watch neural policies.
+#[derive(Debug, Parser)]
+#[command(name = "elegante", version, styles = STYLES, max_term_width = 100)]
+#[command(after_help = "\
+A first session:
+  elegante train CartPole-v1                    a policy in a few seconds
+  elegante play runs/CartPole-v1-reinforce-0-1  watch it balance
+  elegante eval runs/CartPole-v1-reinforce-0-1  how good is it, in numbers
+
+`elegante help <COMMAND>` explains each command, with examples.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a policy and save everything about the run
+    Train(TrainArgs),
+    /// Evaluate a trained policy on episodes it has never seen
+    Eval(EvalArgs),
+    /// Watch a trained policy in the terminal, or as an animated GIF
+    Play(PlayArgs),
+    /// List the environments
+    Envs(ListArgs),
+    /// List the algorithms
+    Algos(ListArgs),
+    /// Print a complete configuration with every setting explained
+    Config(ConfigArgs),
+}
+
+/// Train a policy and save everything about the run.
+///
+/// Training goes on for --steps environment steps and ends with an evaluation of the last policy: 100
+/// episodes that training has never seen, always taking the most probable action. The run's files
+/// go into one directory: config.toml (every setting, resolved), metrics.jsonl (a line for each
+/// update), episodes.csv, policy.safetensors, checkpoint.safetensors and run.json.
+///
+/// Settings come from the defaults, then --config, then --set, then flags such as --steps; later ones
+/// win. The same command with the same --seed gives the same policy, whatever --threads says. Ctrl-C
+/// ends the run cleanly after the current update, with everything saved.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  elegante train CartPole-v1
+  elegante train CartPole-v1 --seed 7 --steps 2e5 --out my-run
+  elegante train CartPole-v1 --set reinforce.estimator=reward-to-go --set reinforce.gamma=0.99
+  elegante train CartPole-v1 --eval-every 50000 --stop-at 475
+  elegante train CartPole-v1 --config my-run/config.toml --seed 8
+  elegante train CartPole-v1 --json | jq .mean_return_100")]
+pub(crate) struct TrainArgs {
+    /// Environment to train on; `elegante envs` lists them
+    pub(crate) env: String,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+    /// Environment steps to train for, over all lanes together; 3e5 is fine
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub(crate) steps: Option<u64>,
+    /// Seed of every random number of the run
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) seed: Option<u64>,
+    /// auto, flex, ndarray, wgpu, cuda or cuda:1, if compiled in
+    #[arg(long, value_name = "D")]
+    pub(crate) device: Option<String>,
+    /// Threads to use; 0: one for each core. Results do not depend on it
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub(crate) threads: Option<u64>,
+    /// Evaluate whenever N further steps have been trained
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub(crate) eval_every: Option<u64>,
+    /// Stop as soon as this mean return is reached, by an evaluation if --eval-every asks for any,
+    /// else by the last 100 training episodes
+    #[arg(long, value_name = "RETURN", allow_negative_numbers = true)]
+    pub(crate) stop_at: Option<f64>,
+    /// The run's directory [default: runs/<ENV>-<ALGO>-<SEED>-<n>, the first n that is free]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the run that is in --out; anything that is not a run is never touched
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print one JSON object a line, for machines; the last one has the evaluation
+    #[arg(long, conflicts_with = "quiet")]
+    pub(crate) json: bool,
+    /// Print the final result only
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// Where settings come from, for commands that take any.
+#[derive(Debug, Args)]
+pub(crate) struct SettingArgs {
+    /// Algorithm; `elegante algos` lists them [default: reinforce]
+    #[arg(long, value_name = "ALGO")]
+    pub(crate) algo: Option<String>,
+    /// Configuration file, as `elegante config` prints it; what it leaves out has its default
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) config: Option<PathBuf>,
+    /// Any setting, by its name in the configuration file; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// Evaluate a trained policy on episodes it has never seen.
+///
+/// RUN is a directory that `elegante train` made. The episodes' seeds never coincide with those of
+/// training. Without options the result is the one that the training ended with.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  elegante eval runs/CartPole-v1-reinforce-0-1
+  elegante eval runs/CartPole-v1-reinforce-0-1 --episodes 1000 --seed 42
+  elegante eval runs/CartPole-v1-reinforce-0-1 --stochastic --json")]
+pub(crate) struct EvalArgs {
+    /// Run directory
+    pub(crate) run: PathBuf,
+    /// Episodes to play [default: the run's eval_episodes, 100]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub(crate) episodes: Option<u64>,
+    /// Seed of the episodes [default: the run's]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) seed: Option<u64>,
+    /// Draw actions as in training instead of taking the most probable one
+    #[arg(long)]
+    pub(crate) stochastic: bool,
+    /// Where to compute; need not be where the policy was trained
+    #[arg(long, value_name = "D", default_value = "auto")]
+    pub(crate) device: String,
+    /// Print one JSON object on one line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Watch a trained policy in the terminal, or as an animated GIF.
+///
+/// Draws with half blocks and 24-bit colours, scaled to the window. In a pipe, where nobody looks, a
+/// line of text for each step takes the pictures' place. Ctrl-C ends the show.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  elegante play runs/CartPole-v1-reinforce-0-1
+  elegante play runs/CartPole-v1-reinforce-0-1 --episodes 3 --stochastic
+  elegante play runs/CartPole-v1-reinforce-0-1 --gif cartpole.gif")]
+pub(crate) struct PlayArgs {
+    /// Run directory
+    pub(crate) run: PathBuf,
+    /// Write an animated GIF instead
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gif: Option<PathBuf>,
+    /// Episodes to play
+    #[arg(long, value_name = "N", value_parser = count, default_value = "1", allow_negative_numbers = true)]
+    pub(crate) episodes: u64,
+    /// Seed of the episodes [default: the run's; they are then the first that it was evaluated on]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) seed: Option<u64>,
+    /// Draw actions as in training instead of taking the most probable one
+    #[arg(long)]
+    pub(crate) stochastic: bool,
+    /// Environment steps shown in a second
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) fps: u32,
+    /// Where to compute; need not be where the policy was trained
+    #[arg(long, value_name = "D", default_value = "auto")]
+    pub(crate) device: String,
+}
+
+/// List what there is.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Print one JSON object a line, for machines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Print a complete configuration with every setting explained.
+///
+/// The result is a TOML file that `train --config` takes. Settings given here with --config and --set
+/// are in it already.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  elegante config CartPole-v1
+  elegante config CartPole-v1 --algo reinforce --set steps=1e6 > long.toml
+  elegante train CartPole-v1 --config long.toml")]
+pub(crate) struct ConfigArgs {
+    /// Environment that the configuration is for; `elegante envs` lists them
+    pub(crate) env: String,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+}
+
+impl SettingArgs {
+    /// The request for `env`, without flags of the command's own.
+    pub(crate) fn request(self, env: String) -> Request {
+        Request { env: Some(env), algo: self.algo, file: self.config, sets: self.set, flags: Vec::new() }
+    }
+}
+
+impl TrainArgs {
+    /// The settings that were asked for, whatever the layer.
+    ///
+    /// # Errors
+    /// When a number is larger than a configuration file can hold.
+    pub(crate) fn request(&mut self) -> anyhow::Result<Request> {
+        let settings = SettingArgs {
+            algo: self.settings.algo.take(),
+            config: self.settings.config.take(),
+            set: std::mem::take(&mut self.settings.set),
+        };
+        let mut request = settings.request(self.env.clone());
+        let numbers = [
+            ("--steps", self.steps),
+            ("--seed", self.seed),
+            ("--threads", self.threads),
+            ("--eval-every", self.eval_every),
+        ];
+        for (name, number) in numbers {
+            if let Some(number) = number {
+                let value = i64::try_from(number).map_or(toml::Value::Float(number as f64), toml::Value::Integer);
+                request.flags.push(flag(name, value));
+            }
+        }
+        request.flags.extend(self.stop_at.map(|value| flag("--stop-at", value.into())));
+        request.flags.extend(self.device.take().map(|value| flag("--device", value.into())));
+        Ok(request)
+    }
+}
+
+/// The flag's name is the setting's, but for the dashes.
+fn flag(flag: &str, value: toml::Value) -> Flag {
+    let key = flag.trim_start_matches('-').replace('-', "_");
+    Flag { flag: flag.to_owned(), key, value }
+}
+
+/// The device called `name`.
+///
+/// # Errors
+/// With the nearest name when there is none.
+pub(crate) fn device(name: &str) -> anyhow::Result<DeviceChoice> {
+    Ok(name.parse::<DeviceChoice>()?)
+}
+
+/// A whole number, also as 1e5 or 100_000.
+fn count(text: &str) -> Result<u64, String> {
+    let plain = text.replace('_', "");
+    if let Ok(number) = plain.parse() {
+        return Ok(number);
+    }
+    match plain.parse::<f64>() {
+        Ok(x) if x.fract() == 0.0 && (0.0..9.007_199_254_740_992e15).contains(&x) => Ok(x as u64),
+        _ => Err("a whole number is needed, 0 or more, for example 300000 or 3e5".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn counts_may_be_written_in_several_ways() {
+        for text in ["300000", "3e5", "300_000", "3.0e5"] {
+            assert_eq!(count(text), Ok(300_000), "{text}");
+        }
+        for text in ["-1", "1.5", "many", "", "nan", "inf", "1e300"] {
+            assert!(count(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Exit codes: 0 for success, 2 when the command asks for something that does not exist or makes no
+//! sense, 1 when something failed on the way, 130 after Ctrl-C.
+
+use std::{io, process::ExitCode};
+
+use elegante::{
+    EnvError, PolicyError, TrainError,
+    experiment::{ConfigError, RunError},
+};
+
+/// How a command that met no error ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It did what was asked.
+    Complete,
+    /// Ctrl-C ended it early.
+    Interrupted,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Complete => Self::SUCCESS,
+            Outcome::Interrupted => Self::from(INTERRUPTED),
+        }
+    }
+}
+
+/// 128 + SIGINT, as shells report it.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// The exit code for an error.
+pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
+    let asked_wrongly = error.downcast_ref::<RunError>().map(run)
+        .or_else(|| error.downcast_ref::<ConfigError>().map(config))
+        .or_else(|| error.downcast_ref::<TrainError>().map(train))
+        .or_else(|| error.downcast_ref::<EnvError>().map(env))
+        .or_else(|| error.downcast_ref::<PolicyError>().map(policy));
+    ExitCode::from(if asked_wrongly == Some(true) { 2 } else { 1 })
+}
+
+fn run(error: &RunError) -> bool {
+    match error {
+        RunError::Occupied { .. } | RunError::NotARun { .. } | RunError::Missing { .. } => true,
+        RunError::Config(error) => config(error),
+        RunError::Policy(error) => policy(error),
+        RunError::Train(error) => train(error),
+        _ => false,
+    }
+}
+
+fn config(error: &ConfigError) -> bool {
+    match error {
+        ConfigError::Read { source, .. } => source.kind() == io::ErrorKind::NotFound,
+        ConfigError::Env(error) => env(error),
+        _ => true,
+    }
+}
+
+fn train(error: &TrainError) -> bool {
+    match error {
+        TrainError::Setting { .. } => true,
+        TrainError::Env(error) => env(error),
+        TrainError::Policy(error) => policy(error),
+        _ => false,
+    }
+}
+
+fn env(error: &EnvError) -> bool {
+    matches!(
+        error,
+        EnvError::UnknownEnv { .. } | EnvError::UnknownOption { .. } | EnvError::OptionValue { .. }
+    )
+}
+
+fn policy(error: &PolicyError) -> bool {
+    matches!(
+        error,
+        PolicyError::UnknownDevice { .. }
+            | PolicyError::DeviceNotCompiledIn { .. }
+            | PolicyError::DeviceUnusable { .. }
+            | PolicyError::Config { .. }
+    )
+}

@@ -1,0 +1,84 @@
+//! Actions: typed for whoever writes an environment, erased for whoever drives many.
+
+use crate::{BoxSpace, Discrete, EnvError, Space};
+
+/// One action for an environment whose type is not known at compile time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Action<'a> {
+    /// The index of a discrete action.
+    Discrete(usize),
+    /// A vector of real numbers.
+    Continuous(&'a [f32]),
+}
+
+/// Actions for several lanes at once, a row each.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Actions<'a> {
+    /// `[lanes]` indices.
+    Discrete(&'a [usize]),
+    /// `[lanes × dims]` numbers, row by row.
+    Continuous(&'a [f32]),
+}
+
+impl<'a> Actions<'a> {
+    /// The action in row `row`, where a continuous action has `dims` entries.
+    pub fn row(self, row: usize, dims: usize) -> Action<'a> {
+        match self {
+            Self::Discrete(indices) => Action::Discrete(indices[row]),
+            Self::Continuous(values) => Action::Continuous(&values[row * dims..(row + 1) * dims]),
+        }
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for usize {}
+    impl Sealed for [f32] {}
+}
+
+/// The kinds of action an [`Env`](crate::Env) can take: `usize` (discrete) or `[f32]` (continuous).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a kind of action",
+    note = "an environment's `type Action` is `usize` (one of n) or `[f32]` (a real vector)"
+)]
+pub trait ActionKind: sealed::Sealed {
+    /// The space such actions come from.
+    type Space: Into<Space>;
+
+    /// Hands this kind of action, taken out of an erased one, to `use_it`.
+    ///
+    /// # Errors
+    /// When the erased action is of the other kind.
+    fn unerase<R>(
+        action: Action<'_>,
+        use_it: impl FnOnce(&Self) -> R,
+    ) -> Result<R, EnvError>;
+}
+
+impl ActionKind for usize {
+    type Space = Discrete;
+
+    #[inline]
+    fn unerase<R>(action: Action<'_>, use_it: impl FnOnce(&Self) -> R) -> Result<R, EnvError> {
+        match action {
+            Action::Discrete(index) => Ok(use_it(&index)),
+            Action::Continuous(_) => {
+                Err(EnvError::ActionKind { given: "continuous", expected: "discrete" })
+            }
+        }
+    }
+}
+
+impl ActionKind for [f32] {
+    type Space = BoxSpace;
+
+    #[inline]
+    fn unerase<R>(action: Action<'_>, use_it: impl FnOnce(&Self) -> R) -> Result<R, EnvError> {
+        match action {
+            Action::Continuous(values) => Ok(use_it(values)),
+            Action::Discrete(_) => {
+                Err(EnvError::ActionKind { given: "discrete", expected: "continuous" })
+            }
+        }
+    }
+}

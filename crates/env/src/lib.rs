@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+
+mod action;
+mod classic;
+mod env;
+mod erased;
+mod error;
+mod registry;
+#[cfg(feature = "render")]
+pub mod render;
+mod rng;
+pub mod scene;
+mod space;
+pub mod state;
+mod time_limit;
+mod vector;
+
+pub use action::{Action, ActionKind, Actions};
+pub use classic::CartPole;
+pub use env::{Ending, Env, Reset, Step};
+pub use erased::{AnyEnv, DynEnv};
+pub use error::EnvError;
+pub use registry::{Entry, EnvOption, Registry};
+pub use rng::{EnvRng, SeedSequence};
+pub use scene::Scene;
+pub use space::{BoxSpace, Discrete, Space};
+pub use time_limit::TimeLimit;
+pub use vector::{StepOut, VecEnv, VectorEnv};

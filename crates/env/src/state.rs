@@ -1,0 +1,22 @@
+//! Saving an environment's state as bytes: `postcard`, small and the same on every machine.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::EnvError;
+
+/// The bytes of a state whose fields serde can write; the whole body of most `save_state`s.
+pub fn save<T: Serialize>(state: &T) -> Option<Vec<u8>> {
+    postcard::to_allocvec(state).ok()
+}
+
+/// The state that [`save`] wrote.
+///
+/// # Errors
+/// When the bytes are cut short, too many, or not such a state.
+pub fn load<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, EnvError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((state, [])) => Ok(state),
+        Ok((_, rest)) => Err(EnvError::BadState(format!("{} bytes too many", rest.len()))),
+        Err(error) => Err(EnvError::BadState(error.to_string())),
+    }
+}

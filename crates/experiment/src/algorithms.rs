@@ -1,0 +1,79 @@
+//! The algorithms by name, with the tables that hold their settings.
+
+use elegante_policy::{Setting, Settings};
+use elegante_trainer::{Algorithm, ReinforceConfig};
+use toml::Table;
+
+use crate::{ConfigError, names::nearest};
+
+/// An algorithm as a configuration file knows it. Its settings stand in a table of its name.
+#[derive(Clone, Copy, Debug)]
+pub struct AlgorithmInfo {
+    /// Its name, as `--algo` takes it.
+    pub id: &'static str,
+    /// What it is, in a sentence.
+    pub summary: &'static str,
+    /// The paper it comes from.
+    pub source: &'static str,
+    /// The kinds of action it can choose.
+    pub actions: &'static [&'static str],
+    /// Its settings.
+    pub settings: &'static [Setting],
+    /// The algorithm with the settings of a table; what the table lacks is the default.
+    pub(crate) read: fn(Table) -> Result<Algorithm, toml::de::Error>,
+}
+
+/// Every algorithm, the default first.
+pub const ALGORITHMS: &[AlgorithmInfo] = &[AlgorithmInfo {
+    id: "reinforce",
+    summary: "The policy gradient itself, from whole trajectories; estimators total-return, reward-to-go and baseline.",
+    source: "Williams, 1992: Simple statistical gradient-following algorithms for connectionist reinforcement learning",
+    actions: &["discrete", "continuous"],
+    settings: ReinforceConfig::SETTINGS,
+    read: |table| table.try_into().map(Algorithm::Reinforce),
+}];
+
+impl AlgorithmInfo {
+    /// The algorithm called `name`.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownAlgorithm`] with the nearest names.
+    pub fn find(name: &str) -> Result<&'static Self, ConfigError> {
+        ALGORITHMS.iter().find(|info| info.id == name).ok_or_else(|| ConfigError::UnknownAlgorithm {
+            name: name.to_owned(),
+            nearest: nearest(name, ALGORITHMS.iter().map(|info| info.id)),
+        })
+    }
+}
+
+/// The settings of `algorithm` as a table, each of them.
+pub(crate) fn settings_of(algorithm: &Algorithm) -> Result<Table, toml::ser::Error> {
+    match algorithm {
+        Algorithm::Reinforce(config) => Table::try_from(config),
+        _ => Err(serde::ser::Error::custom("this algorithm has no entry in ALGORITHMS")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_algorithm_names_the_nearest() {
+        let error = AlgorithmInfo::find("reinforc").unwrap_err().to_string();
+        assert!(error.contains("`reinforc`") && error.contains("reinforce"), "{error}");
+        assert_eq!(AlgorithmInfo::find("reinforce").unwrap().id, "reinforce");
+    }
+
+    #[test]
+    fn every_algorithm_reads_its_own_defaults_and_knows_each_setting() {
+        for info in ALGORITHMS {
+            let default = (info.read)(Table::new()).unwrap();
+            let table = settings_of(&default).unwrap();
+            assert_eq!((info.read)(table.clone()).unwrap(), default);
+            let known: Vec<_> = info.settings.iter().map(|setting| setting.name).collect();
+            assert!(table.keys().all(|key| known.contains(&key.as_str())), "{}", info.id);
+            assert!(!table.is_empty());
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! A whole experiment as one plain value, and the one place where its layers are laid over each
+//! other: defaults, configuration file, `key=value` pairs, flags.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use elegante_env::{AnyEnv, EnvError, Registry};
+use elegante_trainer::{TrainConfig, TrainError};
+use toml::{Table, Value};
+
+use crate::{
+    ALGORITHMS, AlgorithmInfo, ConfigError, Origin,
+    algorithms::settings_of,
+    schema::{ENV_OPTIONS, NETWORK, Schema, parse_pair},
+};
+
+/// What is trained, on what, and how: everything that decides a run's result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExperimentConfig {
+    /// Id of the environment in a [`Registry`].
+    pub env: String,
+    /// Id of the algorithm, one of [`ALGORITHMS`].
+    pub algo: String,
+    /// The environment's options; what is missing has the environment's default.
+    pub env_options: Table,
+    /// The training itself.
+    pub train: TrainConfig,
+}
+
+/// A setting given by a flag of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flag {
+    /// The flag as the user wrote it, `--steps` for example.
+    pub flag: String,
+    /// The setting it stands for.
+    pub key: String,
+    /// Its value.
+    pub value: Value,
+}
+
+/// What was asked for, layer by layer; the later ones win.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// The environment; a file may name it instead.
+    pub env: Option<String>,
+    /// The algorithm; a file may name it instead.
+    pub algo: Option<String>,
+    /// A configuration file.
+    pub file: Option<PathBuf>,
+    /// `key=value` pairs, the value as TOML or else as the string that it is.
+    pub sets: Vec<String>,
+    /// Settings with flags of their own.
+    pub flags: Vec<Flag>,
+}
+
+impl ExperimentConfig {
+    /// The configuration that `request` describes: every key known, every value of its type and in
+    /// its range, every environment option taken by the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file or flag, the key, the value and what would do.
+    pub fn resolve(registry: &Registry, request: &Request) -> Result<Self, ConfigError> {
+        let table = request.file.as_ref().map(read_table).transpose()?.unwrap_or_default();
+        let env = named("env", request.env.as_deref(), &table, request)?;
+        let env = env.ok_or_else(|| ConfigError::NoEnv { path: request.file.clone() })?;
+        let algo = named("algo", request.algo.as_deref(), &table, request)?;
+        let algo = AlgorithmInfo::find(algo.as_deref().unwrap_or(ALGORITHMS[0].id))?;
+        let entry = registry.get(&env)?;
+
+        let schema = Schema::new(entry, algo);
+        let mut layers = Layers { schema: &schema, values: BTreeMap::new() };
+        if let Some(path) = &request.file {
+            layers.file(table, &Origin::File(path.clone()))?;
+        }
+        for pair in &request.sets {
+            let (key, value) = parse_pair(pair)?;
+            layers.set(key, value, &Origin::Set)?;
+        }
+        for flag in &request.flags {
+            layers.set(&flag.key, flag.value.clone(), &Origin::Flag(flag.flag.clone()))?;
+        }
+        let config = layers.build(entry.id(), algo)?;
+        // Making one proves that the options are in range too.
+        registry.make(&config.env, &config.env_options)?;
+        Ok(config)
+    }
+
+    /// What makes this experiment's environments.
+    ///
+    /// # Errors
+    /// When `registry` does not have the environment.
+    pub fn env_factory(
+        &self,
+        registry: &Registry,
+    ) -> Result<impl Fn() -> Result<AnyEnv, EnvError> + Clone + Send + Sync + 'static, EnvError> {
+        let entry = registry.get(&self.env)?.clone();
+        let options = self.env_options.clone();
+        Ok(move || entry.make(&options))
+    }
+
+    /// The configuration as one table, what is not set left out.
+    pub(crate) fn to_table(&self) -> Result<Table, toml::ser::Error> {
+        let mut table = Table::try_from(&self.train.run)?;
+        let device = self.train.device.to_string();
+        for (key, value) in [("env", &self.env), ("algo", &self.algo), ("device", &device)] {
+            table.insert(key.to_owned(), Value::String(value.clone()));
+        }
+        let network = Table::try_from(&self.train.network)?;
+        let settings = settings_of(&self.train.algorithm)?;
+        let sections = [(ENV_OPTIONS, self.env_options.clone()), (NETWORK, network), (&self.algo, settings)];
+        table.extend(sections.map(|(name, values)| (name.to_owned(), Value::Table(values))));
+        Ok(table)
+    }
+}
+
+fn read_table(path: &PathBuf) -> Result<Table, ConfigError> {
+    let read = |source| ConfigError::Read { path: path.clone(), source };
+    let text = fs::read_to_string(path).map_err(read)?;
+    text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
+        path: path.clone(),
+        message: error.to_string().trim_end().to_owned(),
+    })
+}
+
+/// What the request and the file call the environment or the algorithm, if they agree.
+fn named(
+    what: &'static str,
+    asked: Option<&str>,
+    table: &Table,
+    request: &Request,
+) -> Result<Option<String>, ConfigError> {
+    let path = request.file.clone().unwrap_or_default();
+    let file = match table.get(what) {
+        Some(Value::String(name)) => Some(name.clone()),
+        Some(other) => {
+            let (value, origin) = (other.to_string(), Origin::File(path));
+            return Err(ConfigError::Value { key: what.into(), value, expected: "a string".into(), origin });
+        }
+        None => None,
+    };
+    match (asked, file) {
+        (Some(asked), Some(file)) if asked != file => {
+            Err(ConfigError::Mismatch { path, what, file, asked: asked.to_owned() })
+        }
+        (asked, file) => Ok(asked.map(str::to_owned).or(file)),
+    }
+}
+
+/// The values given so far, each with where it was given.
+struct Layers<'a> {
+    schema: &'a Schema,
+    values: BTreeMap<String, (Value, Origin)>,
+}
+
+impl Layers<'_> {
+    fn file(&mut self, table: Table, origin: &Origin) -> Result<(), ConfigError> {
+        for (key, value) in table {
+            match value {
+                Value::Table(inner) if self.schema.is_section(&key) => {
+                    for (name, value) in inner {
+                        self.set(&format!("{key}.{name}"), value, origin)?;
+                    }
+                }
+                value => self.set(&key, value, origin)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, key: &str, value: Value, origin: &Origin) -> Result<(), ConfigError> {
+        let wrong = |value: &Value, expected: String| ConfigError::Value {
+            key: key.to_owned(),
+            value: value.to_string(),
+            expected,
+            origin: origin.clone(),
+        };
+        if self.schema.is_section(key) {
+            let inside = self.schema.in_section(key).next().map(|field| field.key());
+            let example = inside.unwrap_or_else(|| key.to_owned());
+            return Err(wrong(&value, format!("a table; set its keys one by one, {example} for example")));
+        }
+        let field = self.schema.find(key).ok_or_else(|| ConfigError::UnknownKey {
+            key: key.to_owned(),
+            nearest: self.schema.nearest(key),
+            origin: origin.clone(),
+        })?;
+        let in_file = matches!(origin, Origin::File(_));
+        if ["env", "algo"].contains(&key) && !in_file {
+            return Err(wrong(&value, "named by the command itself".into()));
+        }
+        let value = field.check(value.clone()).map_err(|expected| wrong(&value, expected))?;
+        self.values.insert(key.to_owned(), (value, origin.clone()));
+        Ok(())
+    }
+
+    fn build(
+        &self,
+        env: &str,
+        algo: &'static AlgorithmInfo,
+    ) -> Result<ExperimentConfig, ConfigError> {
+        let device = self.value("device").unwrap_or_else(|| Value::String("auto".into()));
+        let origin = self.origin("device");
+        let device = device.as_str().unwrap_or_default().parse();
+        let train = TrainConfig {
+            run: self.section("", |table| table.try_into())?,
+            network: self.section(NETWORK, |table| table.try_into())?,
+            algorithm: self.section(algo.id, algo.read)?,
+            device: device.map_err(|source| ConfigError::Device { source, origin })?,
+        };
+        train.validate().map_err(|error| self.blame(error))?;
+        Ok(ExperimentConfig {
+            env: env.to_owned(),
+            algo: algo.id.to_owned(),
+            env_options: self.table(ENV_OPTIONS),
+            train,
+        })
+    }
+
+    fn section<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(Table) -> Result<T, toml::de::Error>,
+    ) -> Result<T, ConfigError> {
+        // Every value has been checked alone; what is left is a struct that refuses a combination.
+        read(self.table(name)).map_err(|error| ConfigError::Value {
+            key: name.to_owned(),
+            value: self.table(name).to_string(),
+            expected: error.message().to_owned(),
+            origin: Origin::Default,
+        })
+    }
+
+    /// The values of a section, the defaults included.
+    fn table(&self, section: &str) -> Table {
+        let fields = self.schema.in_section(section).filter(|field| !is_head(&field.key()));
+        fields.filter_map(|field| Some((field.name.clone(), self.value(&field.key())?))).collect()
+    }
+
+    fn value(&self, key: &str) -> Option<Value> {
+        let given = self.values.get(key).map(|(value, _)| value.clone());
+        given.or_else(|| self.schema.find(key)?.default.clone())
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        self.values.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
+    }
+
+    /// A setting out of range, with the place where it was given.
+    fn blame(&self, error: TrainError) -> ConfigError {
+        match error {
+            TrainError::Setting { name, value, expected } => ConfigError::Value {
+                key: name.to_owned(),
+                value,
+                expected: expected.to_owned(),
+                origin: self.origin(name),
+            },
+            other => ConfigError::Value {
+                key: "the configuration".into(),
+                value: other.to_string(),
+                expected: "sound as a whole".into(),
+                origin: Origin::Default,
+            },
+        }
+    }
+}
+
+/// The keys at the top that belong to no settings struct.
+fn is_head(key: &str) -> bool {
+    ["env", "algo", "device"].contains(&key)
+}

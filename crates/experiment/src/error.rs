@@ -1,0 +1,198 @@
+//! What can be wrong with a configuration or a run directory, in words that say what to do.
+
+use std::{fmt, io, path::PathBuf};
+
+use elegante_env::EnvError;
+use elegante_policy::PolicyError;
+use elegante_trainer::TrainError;
+
+/// Where a setting was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// In a configuration file.
+    File(PathBuf),
+    /// As a `key=value` pair.
+    Set,
+    /// By a flag of its own, `--steps` for example.
+    Flag(String),
+    /// Nowhere: it is the default.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Set => f.write_str("--set"),
+            Self::Flag(flag) => f.write_str(flag),
+            Self::Default => f.write_str("the defaults"),
+        }
+    }
+}
+
+/// Errors of reading a configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("{}: {source}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{}: not valid TOML: {message}", .path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        message: String,
+    },
+    /// A pair that is not of the form `key=value`.
+    #[error("`{given}` is not a setting: write key=value, for example reinforce.gamma=0.99")]
+    Pair {
+        /// What was given.
+        given: String,
+    },
+    /// No such setting.
+    #[error("{origin}: unknown key `{key}`; the nearest are {}", .nearest.join(", "))]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The known keys nearest to it, the nearest first.
+        nearest: Vec<String>,
+        /// Where it was given.
+        origin: Origin,
+    },
+    /// A value of the wrong type or out of range.
+    #[error("{origin}: {key} = {value}: it must be {expected}")]
+    Value {
+        /// The key.
+        key: String,
+        /// What it was set to, as TOML.
+        value: String,
+        /// What it may be.
+        expected: String,
+        /// Where it was given.
+        origin: Origin,
+    },
+    /// No such algorithm.
+    #[error("unknown algorithm `{name}`; the nearest are {}", .nearest.join(", "))]
+    UnknownAlgorithm {
+        /// What was asked for.
+        name: String,
+        /// The known names nearest to it.
+        nearest: Vec<String>,
+    },
+    /// A configuration file for something else than the command names.
+    #[error("{}: this configuration is for {what} `{file}`, but `{asked}` was asked for: ask for `{file}`, or change `{what}` in the file", .path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// `env` or `algo`.
+        what: &'static str,
+        /// What the file says.
+        file: String,
+        /// What the command says.
+        asked: String,
+    },
+    /// Nothing says which environment to train on.
+    #[error("{}no environment is named: set `env`, for example env = \"CartPole-v1\"", .path.as_ref().map(|p| format!("{}: ", p.display())).unwrap_or_default())]
+    NoEnv {
+        /// The configuration file, if there is one.
+        path: Option<PathBuf>,
+    },
+    /// A configuration made in Rust that TOML has no words for.
+    #[error("the configuration can't be written as TOML ({reason}): its seed must be below 2⁶³, for example")]
+    NotToml {
+        /// What the TOML writer said.
+        reason: String,
+    },
+    /// The environment is unknown, or does not take its options.
+    #[error(transparent)]
+    Env(#[from] EnvError),
+    /// The device is unknown.
+    #[error("{origin}: {source}")]
+    Device {
+        /// What the policy crate says of it.
+        source: PolicyError,
+        /// Where it was given.
+        origin: Origin,
+    },
+}
+
+/// Errors of run directories.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The directory holds something already.
+    #[error("{} is not empty: give another directory, or --force to replace the run in it", .path.display())]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory holds something that is no run of ours, so nothing there is removed.
+    #[error("{} is not empty and does not hold a run of elegante, so --force does not touch it: give another directory", .path.display())]
+    NotARun {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The run directory does not exist.
+    #[error("{}: no such run: a run is a directory that `elegante train` made, with config.toml and policy.safetensors in it", .path.display())]
+    Missing {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// A run directory lacks a file.
+    #[error("{} has no {file}: its training was cut off before the first save, or it is not a run of elegante", .path.display())]
+    Incomplete {
+        /// The run directory.
+        path: PathBuf,
+        /// The file that is missing.
+        file: &'static str,
+    },
+    /// A file or directory can't be read, made or written.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The run's configuration can't be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The policy file is damaged, or the device can't be used.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The policy was trained for other spaces than its configuration's environment has.
+    #[error("{}: the policy takes {policy}, but {env} has {spaces}: the file belongs to another run", .path.display())]
+    Unfit {
+        /// The policy file.
+        path: PathBuf,
+        /// What the policy takes and gives.
+        policy: String,
+        /// The environment.
+        env: String,
+        /// What the environment gives and takes.
+        spaces: String,
+    },
+    /// Training, evaluation or the environment failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+}
+
+impl From<EnvError> for RunError {
+    fn from(error: EnvError) -> Self {
+        Self::Train(error.into())
+    }
+}
+
+impl RunError {
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        |source| Self::Io { path, source }
+    }
+}

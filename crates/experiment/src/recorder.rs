@@ -1,0 +1,258 @@
+//! Writes a training run down while it goes on.
+
+use std::{ops::ControlFlow, time::Instant};
+
+use elegante_env::{Ending, Registry};
+use elegante_policy::{DeviceChoice, write_atomic};
+use elegante_trainer::{Evaluation, Event, Stop, Trainer};
+use serde::{Deserialize, Serialize};
+
+use crate::{COMMIT, ExperimentConfig, RunDir, RunError, VERSION, json_line, log::LogFile, run_dir::files};
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StopReason {
+    /// The steps asked for have been trained.
+    Budget,
+    /// The mean return asked for was reached.
+    Solved,
+    /// Somebody asked it to stop, by Ctrl-C for example.
+    Interrupted,
+    /// An error ended it; the files hold the state from before.
+    Failed,
+}
+
+impl From<Stop> for StopReason {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Budget => Self::Budget,
+            Stop::Solved => Self::Solved,
+            Stop::Asked => Self::Interrupted,
+        }
+    }
+}
+
+/// What `run.json` says of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunInfo {
+    /// Version of elegante.
+    pub version: String,
+    /// Git commit that it was built from, or "unknown".
+    pub commit: String,
+    /// The environment.
+    pub env: String,
+    /// The algorithm.
+    pub algo: String,
+    /// Seed of every random stream of the run.
+    pub seed: u64,
+    /// The device that held the networks; `auto` is resolved.
+    pub device: String,
+    /// The burn backend behind it.
+    pub backend: String,
+    /// Why the run ended.
+    pub stop: StopReason,
+    /// Environment steps trained, over all lanes.
+    pub steps: u64,
+    /// Training episodes.
+    pub episodes: u64,
+    /// Updates.
+    pub updates: u64,
+    /// Seconds of wall time of the training alone.
+    pub train_seconds: f64,
+    /// Environment steps a second of the training alone.
+    pub train_steps_per_second: f64,
+    /// Seconds of wall time of the whole process: start, training, evaluation.
+    pub seconds: f64,
+    /// Environment steps trained a second of the whole process.
+    pub steps_per_second: f64,
+    /// What the last policy reached; `None` if it was not evaluated.
+    pub evaluation: Option<Evaluation>,
+}
+
+/// The files of a run in the making.
+///
+/// ```
+/// use elegante_env::Registry;
+/// use elegante_experiment::{ExperimentConfig, Recorder, Request, RunDir, StopReason};
+/// use elegante_trainer::Trainer;
+/// use std::time::Instant;
+///
+/// let registry = Registry::standard();
+/// let sets = vec!["steps=2000".into(), "eval_episodes=5".into()];
+/// let request = Request { env: Some("CartPole-v1".into()), sets, ..Request::default() };
+/// let config = ExperimentConfig::resolve(&registry, &request)?;
+/// let mut trainer = Trainer::from_factory(config.train.clone(), config.env_factory(&registry)?)?;
+///
+/// let folder = tempfile::tempdir()?;
+/// let dir = RunDir::create(folder.path().join("run"), false)?;
+/// let mut recorder = Recorder::begin(dir, &config, &registry, Instant::now())?;
+/// let stop = trainer.run(|event| recorder.on_event(event))?;
+/// recorder.save(&trainer)?;
+/// let info = recorder.finish(&trainer, stop.into(), Some(trainer.evaluate()?))?;
+/// assert!(info.steps >= 2000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Recorder {
+    dir: RunDir,
+    config: ExperimentConfig,
+    metrics: LogFile,
+    episodes: LogFile,
+    failure: Option<RunError>,
+    steps: u64,
+    process_began: Instant,
+    began: Instant,
+    train_seconds: f64,
+}
+
+impl Recorder {
+    /// Writes the configuration and opens the logs: what can't be written shows before training.
+    /// `process_began` is where the wall time of the whole process counts from.
+    ///
+    /// # Errors
+    /// When a file can't be written.
+    pub fn begin(
+        dir: RunDir,
+        config: &ExperimentConfig,
+        registry: &Registry,
+        process_began: Instant,
+    ) -> Result<Self, RunError> {
+        write_atomic(&dir.file(files::CONFIG), config.to_toml(registry)?.as_bytes())?;
+        let metrics = LogFile::create(&dir.file(files::METRICS))?;
+        let mut episodes = LogFile::create(&dir.file(files::EPISODES))?;
+        episodes.line("episode,steps,lane,return,length,ending");
+        episodes.flush()?;
+        Ok(Self {
+            dir,
+            config: config.clone(),
+            metrics,
+            episodes,
+            failure: None,
+            steps: 0,
+            process_began,
+            began: Instant::now(),
+            train_seconds: 0.0,
+        })
+    }
+
+    /// The run's directory.
+    pub fn dir(&self) -> &RunDir {
+        &self.dir
+    }
+
+    /// Notes an event of the training. When the disk is full or gone it asks for the end of the
+    /// run; [`save`](Self::save) then returns the error.
+    pub fn on_event(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        if self.failure.is_none() {
+            self.failure = self.note(event).err();
+        }
+        if self.failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn note(&mut self, event: Event<'_>) -> Result<(), RunError> {
+        self.train_seconds = self.began.elapsed().as_secs_f64();
+        match event {
+            Event::Episode(e) => {
+                let ending = match e.ending {
+                    Ending::Terminated => "terminated",
+                    Ending::Truncated => "truncated",
+                };
+                let (index, steps, lane) = (e.index, e.steps, e.lane);
+                self.episodes.line(&format!("{index},{steps},{lane},{},{},{ending}", e.episode_return, e.length));
+                Ok(())
+            }
+            Event::Update(update) => {
+                self.steps = update.steps;
+                self.metrics.line(&json_line("update", update));
+                self.episodes.flush()?;
+                self.metrics.flush()
+            }
+            Event::Evaluation(evaluation) => {
+                let at = EvaluationAt { steps: self.steps, evaluation };
+                self.metrics.line(&json_line("evaluation", &at));
+                self.metrics.flush()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the policy and the checkpoint, each whole or not at all.
+    ///
+    /// # Errors
+    /// What stopped an earlier [`on_event`](Self::on_event), or what is wrong now.
+    pub fn save(&mut self, trainer: &Trainer) -> Result<(), RunError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        self.metrics.sync()?;
+        self.episodes.sync()?;
+        trainer.policy().save(self.dir.file(files::POLICY))?;
+        write_atomic(&self.dir.file(files::CHECKPOINT), &trainer.checkpoint()?)?;
+        Ok(())
+    }
+
+    /// Writes `run.json`, the last of the files, and returns what it says.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn finish(
+        &self,
+        trainer: &Trainer,
+        stop: StopReason,
+        evaluation: Option<Evaluation>,
+    ) -> Result<RunInfo, RunError> {
+        let info = self.info(trainer, stop, evaluation);
+        let path = self.dir.file(files::RUN);
+        let json = serde_json::to_string_pretty(&info);
+        let json = json.map_err(|error| RunError::io(&path)(error.into()))?;
+        write_atomic(&path, format!("{json}\n").as_bytes())?;
+        Ok(info)
+    }
+
+    fn info(&self, trainer: &Trainer, stop: StopReason, evaluation: Option<Evaluation>) -> RunInfo {
+        let (config, progress) = (&self.config, trainer.progress());
+        let device = config.train.device.resolve();
+        let seconds = self.process_began.elapsed().as_secs_f64();
+        RunInfo {
+            version: VERSION.to_owned(),
+            commit: COMMIT.to_owned(),
+            env: config.env.clone(),
+            algo: config.algo.clone(),
+            seed: config.train.run.seed,
+            device: device.to_string(),
+            backend: backend(device).to_owned(),
+            stop,
+            steps: progress.steps,
+            episodes: progress.episodes,
+            updates: progress.updates,
+            train_seconds: self.train_seconds,
+            train_steps_per_second: rate(progress.steps, self.train_seconds),
+            seconds,
+            steps_per_second: rate(progress.steps, seconds),
+            evaluation,
+        }
+    }
+}
+
+/// An evaluation during training, with where it was made.
+#[derive(Serialize)]
+struct EvaluationAt<'a> {
+    steps: u64,
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+}
+
+fn rate(steps: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { steps as f64 / seconds } else { 0.0 }
+}
+
+fn backend(device: DeviceChoice) -> &'static str {
+    match device {
+        DeviceChoice::Auto => "none",
+        DeviceChoice::Flex => "burn-flex",
+        DeviceChoice::NdArray => "burn-ndarray",
+        DeviceChoice::Wgpu => "burn-wgpu",
+        DeviceChoice::Cuda(_) => "burn-cuda",
+    }
+}

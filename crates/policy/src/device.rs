@@ -1,0 +1,205 @@
+//! Which device a network lives on, chosen at run time among the backends compiled in.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    str::FromStr,
+};
+
+use burn::tensor::{Device, Tensor};
+
+use crate::PolicyError;
+
+/// A device by name, as on the command line: `auto`, `flex`, `ndarray`, `wgpu`, `cuda`, `cuda:1`.
+///
+/// Naming one parses in every build; [`open`](Self::open) tells whether this build has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DeviceChoice {
+    /// The fastest for small networks among those compiled in: a CPU if there is one, since a small
+    /// network's update is over before a GPU has been told of it (`docs/backends.md` has figures).
+    #[default]
+    Auto,
+    /// burn-flex on the CPU.
+    Flex,
+    /// burn-ndarray on the CPU; deprecated by burn in favour of flex.
+    NdArray,
+    /// burn-wgpu: the best adapter that Vulkan, Metal or DirectX 12 offers.
+    Wgpu,
+    /// burn-cuda: the NVIDIA card of this index.
+    Cuda(usize),
+}
+
+/// The devices in the order in which `auto` prefers them, each with whether it is compiled in.
+const PREFERENCE: [(DeviceChoice, bool); 4] = [
+    (DeviceChoice::Flex, cfg!(feature = "flex")),
+    (DeviceChoice::NdArray, cfg!(feature = "ndarray")),
+    (DeviceChoice::Cuda(0), cfg!(feature = "cuda")),
+    (DeviceChoice::Wgpu, cfg!(feature = "wgpu")),
+];
+
+impl DeviceChoice {
+    /// The devices of this build, the one that `auto` takes first.
+    pub fn compiled_in() -> Vec<Self> {
+        PREFERENCE.iter().filter(|(_, built)| *built).map(|(choice, _)| *choice).collect()
+    }
+
+    /// `auto` replaced by the device it stands for in this build.
+    pub fn resolve(self) -> Self {
+        match self {
+            Self::Auto => Self::compiled_in().first().copied().unwrap_or_default(),
+            named => named,
+        }
+    }
+
+    /// Opens the device and runs one addition on it.
+    ///
+    /// # Errors
+    /// [`PolicyError::DeviceNotCompiledIn`] names the feature to build with;
+    /// [`PolicyError::DeviceUnusable`] says what the driver had to say.
+    pub fn open(self) -> Result<Device, PolicyError> {
+        let choice = self.resolve();
+        if !Self::compiled_in().iter().any(|built| built.feature() == choice.feature()) {
+            return Err(PolicyError::DeviceNotCompiledIn {
+                name: choice.feature(),
+                compiled_in: Self::compiled_in().iter().map(|built| built.feature()).collect(),
+            });
+        }
+        // burn's GPU runtimes panic when there is no adapter or driver; a CPU has nothing to fail.
+        match choice {
+            Self::Wgpu | Self::Cuda(_) => quietly(|| probe(choice.construct()))
+                .map_err(|reason| PolicyError::DeviceUnusable { name: choice.to_string(), reason }),
+            _ => Ok(choice.construct()),
+        }
+    }
+
+    /// The Cargo feature, and the name without an index.
+    pub fn feature(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Flex => "flex",
+            Self::NdArray => "ndarray",
+            Self::Wgpu => "wgpu",
+            Self::Cuda(_) => "cuda",
+        }
+    }
+
+    /// The burn device of a backend that `open` has found to be compiled in.
+    fn construct(self) -> Device {
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Flex => Device::flex(),
+            #[cfg(feature = "ndarray")]
+            #[allow(deprecated, reason = "users ask for ndarray by name; the docs say it is deprecated")]
+            Self::NdArray => Device::ndarray(),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(index) => Device::cuda(index),
+            _ => Device::default(),
+        }
+    }
+}
+
+/// Proves that the device computes before anything is built on it.
+fn probe(device: Device) -> Device {
+    let _ = (Tensor::<1>::ones([1], &device) + 1.0).into_data();
+    device
+}
+
+/// Runs `work`; a panic comes back as its message, and nothing is printed.
+fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = catch_unwind(AssertUnwindSafe(work));
+    std::panic::set_hook(hook);
+    result.map_err(|panic| {
+        let said = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        said.unwrap_or("its driver gave no reason").lines().next().unwrap_or_default().to_owned()
+    })
+}
+
+impl FromStr for DeviceChoice {
+    type Err = PolicyError;
+
+    fn from_str(name: &str) -> Result<Self, PolicyError> {
+        let (kind, index) = match name.split_once(':') {
+            Some((kind, index)) => (kind, index.parse().ok()),
+            None => (name, Some(0)),
+        };
+        match (kind, index) {
+            ("auto", _) if name == kind => Ok(Self::Auto),
+            ("flex", _) if name == kind => Ok(Self::Flex),
+            ("ndarray", _) if name == kind => Ok(Self::NdArray),
+            ("wgpu", _) if name == kind => Ok(Self::Wgpu),
+            ("cuda", Some(index)) => Ok(Self::Cuda(index)),
+            _ => Err(PolicyError::UnknownDevice { name: name.to_owned(), nearest: nearest(kind) }),
+        }
+    }
+}
+
+/// The device whose name shares the most letters at the start, if at least one.
+fn nearest(name: &str) -> Option<&'static str> {
+    let shared = |known: &str| {
+        let pairs = known.chars().zip(name.chars());
+        pairs.take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count()
+    };
+    ["auto", "flex", "ndarray", "wgpu", "cuda"]
+        .into_iter()
+        .filter(|known| shared(known) > 0)
+        .max_by_key(|known| shared(known))
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cuda(index) if *index > 0 => write!(f, "cuda:{index}"),
+            other => f.write_str(other.feature()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_survive_a_round_trip() {
+        for name in ["auto", "flex", "ndarray", "wgpu", "cuda", "cuda:3"] {
+            let choice: DeviceChoice = name.parse().unwrap();
+            assert_eq!(choice.to_string(), name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones_and_the_nearest() {
+        for (name, nearest) in [("gpu", None), ("cudo", Some("cuda")), ("flex:1", Some("flex")), ("cuda:x", Some("cuda"))] {
+            let error = name.parse::<DeviceChoice>().unwrap_err();
+            assert!(matches!(&error, PolicyError::UnknownDevice { nearest: n, .. } if *n == nearest), "{error}");
+            assert!(error.to_string().contains("flex, ndarray, wgpu and cuda"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_not_compiled_in_names_its_feature() {
+        let missing = PREFERENCE.iter().filter(|(_, built)| !built);
+        for (choice, _) in missing {
+            let error = choice.open().unwrap_err().to_string();
+            assert!(error.contains(&format!("--features {}", choice.feature())), "{error}");
+        }
+    }
+
+    #[test]
+    fn auto_opens_the_first_device_of_this_build() {
+        assert_eq!(DeviceChoice::Auto.resolve(), DeviceChoice::compiled_in()[0]);
+        assert!(!DeviceChoice::Auto.open().unwrap().is_autodiff());
+    }
+
+    #[test]
+    fn a_panicking_driver_becomes_an_error() {
+        let reason = quietly(|| -> Device { panic!("no adapter\nand a long trace") }).unwrap_err();
+        assert_eq!(reason, "no adapter");
+    }
+}

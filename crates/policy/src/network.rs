@@ -1,0 +1,137 @@
+//! Multilayer perceptrons.
+
+use burn::{
+    module::{Module, Param},
+    nn::Linear,
+    tensor::{Device, Tensor, TensorData, activation},
+};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::{Init, PolicyError, settings};
+
+/// The nonlinearity between layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// tanh x.
+    #[default]
+    Tanh,
+    /// max(x, 0).
+    Relu,
+}
+
+settings! {
+    /// The hidden layers of a network; inputs and outputs come from the spaces it connects.
+    pub struct MlpConfig {
+        /// Width of each hidden layer, from the observation on; [] is a linear network.
+        pub hidden: Vec<usize> = vec![64],
+        /// Nonlinearity after each hidden layer: "tanh" or "relu".
+        pub activation: Activation = Activation::Tanh,
+        /// Initial weights: "orthogonal" (gain √2, head 0.01, zero biases) or "burn-default"
+        /// (weights and biases from U(−1/√fan_in, 1/√fan_in)).
+        pub init: Init = Init::Orthogonal,
+    }
+}
+
+/// The most parameters that a network of ours may have: 2³⁰, 4 GiB of weights.
+const MOST_PARAMETERS: usize = 1 << 30;
+
+impl MlpConfig {
+    /// The number of weights and biases, from `inputs` to `outputs` through the hidden layers.
+    ///
+    /// # Errors
+    /// When a layer is empty or the network too large to be meant.
+    pub fn parameter_count(&self, inputs: usize, outputs: usize) -> Result<usize, PolicyError> {
+        let widths = self.widths(inputs, outputs);
+        let expected = "every layer needs at least one unit, and a network at most 2³⁰ parameters";
+        widths
+            .windows(2)
+            .try_fold(0usize, |sum, w| sum.checked_add(w[0].checked_add(1)?.checked_mul(w[1])?))
+            .filter(|&count| count <= MOST_PARAMETERS && !widths.contains(&0))
+            .ok_or_else(|| PolicyError::Config {
+                field: "network.hidden",
+                value: format!("{:?} between {inputs} inputs and {outputs} outputs", self.hidden),
+                expected,
+            })
+    }
+
+    /// A network with weights drawn from `rng`; the output layer's are scaled by `output_gain`
+    /// (orthogonal initialisation only).
+    ///
+    /// # Errors
+    /// As [`parameter_count`](Self::parameter_count).
+    pub fn init(
+        &self,
+        inputs: usize,
+        outputs: usize,
+        output_gain: f64,
+        rng: &mut impl Rng,
+        device: &Device,
+    ) -> Result<Mlp, PolicyError> {
+        self.parameter_count(inputs, outputs)?;
+        let last = self.hidden.len();
+        Ok(self.assemble(inputs, outputs, device, |layer, [fan_in, fan_out]| {
+            let gain = if layer == last { output_gain } else { std::f64::consts::SQRT_2 };
+            self.init.draw(fan_in, fan_out, gain, rng)
+        }))
+    }
+
+    /// A network of zeros, for weights that are read from a file.
+    pub(crate) fn blank(&self, inputs: usize, outputs: usize, device: &Device) -> Mlp {
+        self.assemble(inputs, outputs, device, |_, [fan_in, fan_out]| {
+            (vec![0.0; fan_in * fan_out], vec![0.0; fan_out])
+        })
+    }
+
+    /// A network whose layers' weights and biases `values` returns, given index and shape.
+    fn assemble(
+        &self,
+        inputs: usize,
+        outputs: usize,
+        device: &Device,
+        mut values: impl FnMut(usize, [usize; 2]) -> (Vec<f32>, Vec<f32>),
+    ) -> Mlp {
+        let widths = self.widths(inputs, outputs);
+        let layers = widths.windows(2).enumerate().map(|(i, w)| {
+            let shape = [w[0], w[1]];
+            let (weight, bias) = values(i, shape);
+            Linear {
+                weight: Param::from_data(TensorData::new(weight, shape), device),
+                bias: Some(Param::from_data(TensorData::new(bias, [shape[1]]), device)),
+            }
+        });
+        Mlp { layers: layers.collect(), activation: self.activation }
+    }
+
+    fn widths(&self, inputs: usize, outputs: usize) -> Vec<usize> {
+        std::iter::once(inputs).chain(self.hidden.iter().copied()).chain([outputs]).collect()
+    }
+}
+
+/// A multilayer perceptron: linear layers with a nonlinearity after each but the last.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    layers: Vec<Linear>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Mlp {
+    /// The network's outputs.
+    ///
+    /// # Shapes
+    /// `x`: `[rows, inputs]`; result: `[rows, outputs]`.
+    pub fn forward(&self, mut x: Tensor<2>) -> Tensor<2> {
+        for (i, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(x);
+            if i + 1 < self.layers.len() {
+                x = match self.activation {
+                    Activation::Tanh => activation::tanh(x),
+                    Activation::Relu => activation::relu(x),
+                };
+            }
+        }
+        x
+    }
+}

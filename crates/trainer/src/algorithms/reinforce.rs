@@ -1,0 +1,231 @@
+//! REINFORCE (Williams, 1992): ∇θ E[r(τ)] = E[Σₜ ∇θ log πθ(aₜ|sₜ) · r(τ)].
+//!
+//! ```text
+//! repeat
+//!     τ₁ … τ_N  ~ πθ                                     whole trajectories, none dropped
+//!     wₜ        ← r(τ),  Gₜ  or  Gₜ − Vφ(sₜ)              the estimator, no gradient through it
+//!     L(θ)      ← −(1/N) Σᵢ Σₜ log πθ(aₜ|sₜ) · wₜ         the surrogate
+//!     θ         ← Adam(θ, ∇θ L)                           ∇ by burn's autodiff
+//!     φ         ← Adam(φ, ∇φ mean (Gₜ − Vφ(sₜ))²)         estimator "baseline", a few steps
+//! ```
+
+use burn::{module::Module, tensor::Device};
+use elegante_policy::{MlpConfig, Policy, PolicyConfig, ValueNet};
+
+use crate::{
+    Estimator, ReinforceConfig, TrainError,
+    bridge::{distribution, matrix, vector},
+    checkpoint::Checkpoint,
+    loss::{policy_gradient, value_mse},
+    optim::{Descent, Learner},
+    returns::{explained_variance, mean_std, rewards_to_go, standardize, total_returns},
+    streams::{Purpose, stream},
+    trajectories::Trajectories,
+};
+
+/// The state of REINFORCE: a policy that learns, and what it compares returns with.
+#[derive(Clone, Debug)]
+pub(crate) struct Reinforce {
+    config: ReinforceConfig,
+    pub(crate) policy: Learner<Policy>,
+    pub(crate) baseline: Option<Baseline>,
+    /// With more than one, V learns while πθ does.
+    threads: usize,
+    device: Device,
+}
+
+/// What one update measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Update {
+    pub(crate) loss: f64,
+    pub(crate) entropy: f64,
+    pub(crate) grad_norm: f64,
+    pub(crate) learning_rate: f64,
+    pub(crate) value_loss: Option<f64>,
+    pub(crate) explained_variance: Option<f64>,
+}
+
+impl Reinforce {
+    pub(crate) fn new(
+        config: ReinforceConfig,
+        policy: &PolicyConfig,
+        network: &MlpConfig,
+        seed: u64,
+        threads: usize,
+        device: Device,
+    ) -> Result<Self, TrainError> {
+        let policy = policy.init(&mut stream(seed, Purpose::PolicyInit, 0), &device)?;
+        let baseline = (config.estimator == Estimator::Baseline)
+            .then(|| Baseline::new(&config, network, policy.config().observation, seed, &device))
+            .transpose()?;
+        let policy = Learner::new(policy, config.adam_epsilon, config.max_grad_norm);
+        Ok(Self { config, policy, baseline, threads, device })
+    }
+
+    /// πθ as it acts: without autodiff.
+    pub(crate) fn acting(&self) -> Policy {
+        self.policy.module.valid()
+    }
+
+    /// Steps to collect before an update.
+    pub(crate) fn batch_steps(&self) -> usize {
+        self.config.batch_steps
+    }
+
+    /// One update from a batch of whole trajectories, `left` ∈ [0, 1] of the run being still to come.
+    pub(crate) fn update(
+        &mut self,
+        batch: &Trajectories,
+        left: f64,
+        update: u64,
+    ) -> Result<Update, TrainError> {
+        let returns = match self.config.estimator {
+            Estimator::TotalReturn => total_returns(batch, self.config.gamma),
+            Estimator::RewardToGo | Estimator::Baseline => rewards_to_go(batch, self.config.gamma),
+        };
+        let expected = self.baseline.as_ref().map(|v| v.predict(batch));
+        let mut weights = match &expected {
+            Some(expected) => returns.iter().zip(expected).map(|(g, v)| g - v).collect(),
+            None => returns.clone(),
+        };
+        if self.config.normalize {
+            standardize(&mut weights);
+        }
+
+        // V learns from the same batch, after its prediction was taken and beside the policy.
+        let Self { config, policy, baseline, threads, device } = self;
+        let both = *threads > 1 && baseline.is_some();
+        let learn = || baseline.as_mut().map(|v| v.fit(config, batch, &returns, left, update)).transpose();
+        let ascend = || ascend(config, policy, batch, &weights, left, update, device);
+        let (value_loss, (descent, entropy)) = join(both, learn, ascend)?;
+
+        Ok(Update {
+            loss: descent.loss,
+            entropy,
+            grad_norm: descent.grad_norm,
+            learning_rate: self.config.schedule.at(self.config.learning_rate, left),
+            value_loss,
+            explained_variance: expected.map(|expected| explained_variance(&returns, &expected)),
+        })
+    }
+
+    /// Notes all that the next update depends on.
+    pub(crate) fn save(&self, checkpoint: &mut Checkpoint) {
+        checkpoint.put("policy", &self.policy);
+        if let Some(baseline) = &self.baseline {
+            checkpoint.put("value", &baseline.net);
+            checkpoint.state.algorithm.value_scale = Some(baseline.scale);
+        }
+    }
+
+    /// Goes back to what [`save`](Self::save) noted.
+    pub(crate) fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<(), TrainError> {
+        checkpoint.get("policy", &mut self.policy)?;
+        if let Some(baseline) = &mut self.baseline {
+            checkpoint.get("value", &mut baseline.net)?;
+            baseline.scale = checkpoint.state.algorithm.value_scale.unwrap_or(baseline.scale);
+        }
+        Ok(())
+    }
+}
+
+/// One Adam step down the surrogate's gradient; also returns the mean entropy of πθ(·|sₜ).
+fn ascend(
+    config: &ReinforceConfig,
+    policy: &mut Learner<Policy>,
+    batch: &Trajectories,
+    weights: &[f64],
+    left: f64,
+    update: u64,
+    device: &Device,
+) -> Result<(Descent, f64), TrainError> {
+    let observations = batch.observations.clone();
+    let π = distribution(&policy.module, observations, &batch.valid, device)?;
+    let log_prob = π.log_prob(batch.actions.to_tensor(device));
+    let entropy = π.entropy();
+
+    let mut loss = policy_gradient(log_prob, vector(weights, device), batch.count());
+    let mean_entropy = entropy.clone().mean().into_scalar::<f64>();
+    if config.entropy_coef > 0.0 {
+        loss = loss - entropy.sum() * (config.entropy_coef / batch.count() as f64);
+    }
+    let descent = policy.descend(loss, config.schedule.at(config.learning_rate, left), update)?;
+    Ok((descent, mean_entropy))
+}
+
+/// Runs both: `at_once`, one of them on a thread of its own, or one after the other.
+fn join<A: Send, B>(
+    at_once: bool,
+    a: impl FnOnce() -> Result<A, TrainError> + Send,
+    b: impl FnOnce() -> Result<B, TrainError>,
+) -> Result<(A, B), TrainError> {
+    if !at_once {
+        return Ok((a()?, b()?));
+    }
+    std::thread::scope(|scope| {
+        let a = scope.spawn(a);
+        let b = b();
+        let a = a.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((a?, b?))
+    })
+}
+
+/// A learned baseline Vφ(s) ≈ E[Gₜ | sₜ = s].
+///
+/// The network learns standardised returns, since a return may be 500 and a fresh network's output is
+/// about 1. It is read with the scale that it was fitted with, from earlier batches: Vφ(sₜ) then does
+/// not depend on the actions it is compared with, and subtracting it leaves the gradient unbiased.
+#[derive(Clone, Debug)]
+pub(crate) struct Baseline {
+    pub(crate) net: Learner<ValueNet>,
+    /// Mean and spread of the returns that it last learnt from.
+    pub(crate) scale: (f64, f64),
+    observation: usize,
+    device: Device,
+}
+
+impl Baseline {
+    fn new(
+        config: &ReinforceConfig,
+        network: &MlpConfig,
+        observation: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
+        let mut stream = stream(seed, Purpose::ValueInit, 0);
+        let net = ValueNet::init(network, observation, &mut stream, device)?;
+        let net = Learner::new(net, config.adam_epsilon, config.max_grad_norm);
+        Ok(Self { net, scale: (0.0, 1.0), observation, device: device.clone() })
+    }
+
+    /// Vφ(sₜ) at every step of the batch.
+    fn predict(&self, batch: &Trajectories) -> Vec<f64> {
+        let observations = matrix(batch.observations.clone(), self.observation, &self.device.clone().inner());
+        let (mean, std) = self.scale;
+        let values = self.net.module.valid().forward(observations).into_data();
+        values.iter::<f64>().map(|v| mean + std * v).collect()
+    }
+
+    /// A few Adam steps on the whole batch; returns the last one's loss.
+    fn fit(
+        &mut self,
+        config: &ReinforceConfig,
+        batch: &Trajectories,
+        returns: &[f64],
+        left: f64,
+        update: u64,
+    ) -> Result<f64, TrainError> {
+        self.scale = mean_std(returns);
+        let mut targets = returns.to_vec();
+        standardize(&mut targets);
+        let learning_rate = config.schedule.at(config.value_learning_rate, left);
+        let observations = matrix(batch.observations.clone(), self.observation, &self.device);
+        let targets = vector(&targets, &self.device);
+        let mut loss = 0.0;
+        for _ in 0..config.value_epochs {
+            let value = self.net.module.forward(observations.clone());
+            loss = self.net.descend(value_mse(value, targets.clone()), learning_rate, update)?.loss;
+        }
+        Ok(loss)
+    }
+}

@@ -1,0 +1,50 @@
+//! What can stop a training run, in words that say what to do.
+
+use elegante_env::EnvError;
+use elegante_policy::PolicyError;
+
+/// Errors of training and evaluation.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A setting that makes no sense.
+    #[error("{name} = {value}: it must be {expected}")]
+    Setting {
+        /// The setting, by its name in a configuration file.
+        name: &'static str,
+        /// What it was set to.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// The environment failed, or broke its contract.
+    #[error(transparent)]
+    Env(#[from] EnvError),
+    /// The policy or its device failed.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A number that training depends on is NaN or infinite. The weights are those from before.
+    #[error("update {update}: the {what} is {value}; training stopped before it touched the weights: lower the learning rate, or set max_grad_norm")]
+    NotFinite {
+        /// Which update.
+        update: u64,
+        /// Which quantity.
+        what: &'static str,
+        /// NaN or an infinity.
+        value: f64,
+    },
+    /// An episode that does not end.
+    #[error("an episode of lane {lane} has gone on for {steps} steps: REINFORCE and evaluation run every episode to its end, so wrap the environment in `TimeLimit`")]
+    EndlessEpisode {
+        /// Which lane.
+        lane: usize,
+        /// Its length so far.
+        steps: usize,
+    },
+    /// The algorithm can't work with what the environment is.
+    #[error("{0}")]
+    Unsupported(String),
+    /// A checkpoint that can't be restored.
+    #[error("checkpoint: {0}")]
+    Checkpoint(String),
+}

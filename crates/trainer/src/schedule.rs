@@ -1,0 +1,37 @@
+//! Step sizes as functions of the fraction of the run that is left.
+
+use serde::{Deserialize, Serialize};
+
+/// How a step size changes over a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// The same all along.
+    Constant,
+    /// In proportion to the steps that are left, down to 0.
+    #[default]
+    Linear,
+}
+
+impl Schedule {
+    /// The step size when `left` ∈ [0, 1] of the run is still to come.
+    pub fn at(self, start: f64, left: f64) -> f64 {
+        match self {
+            Self::Constant => start,
+            Self::Linear => start * left,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn linear_ends_at_zero_and_constant_stays() {
+        assert_eq!(Schedule::Linear.at(0.4, 1.0), 0.4);
+        assert_eq!(Schedule::Linear.at(0.4, 0.25), 0.1);
+        assert_eq!(Schedule::Linear.at(0.4, 0.0), 0.0);
+        assert_eq!(Schedule::Constant.at(0.4, 0.0), 0.4);
+    }
+}

@@ -1,0 +1,316 @@
+//! A training run, from Rust.
+
+use std::{ops::ControlFlow, sync::Arc, time::Instant};
+
+use elegante_env::{AnyEnv, DynEnv, Env, EnvError};
+use elegante_policy::Policy;
+
+use crate::{
+    Algorithm, TrainConfig, TrainError,
+    algorithms::Reinforce,
+    bridge::policy_config,
+    checkpoint::{Checkpoint, State},
+    evaluate::{EvalConfig, Evaluation, evaluate},
+    lanes::Lanes,
+    metrics::{Episode, Progress, Recent, UpdateMetrics},
+};
+
+/// Something that happened during [`Trainer::run`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A training episode ended; told at the update that learnt from it.
+    Episode(&'a Episode),
+    /// An update was made.
+    Update(&'a UpdateMetrics),
+    /// The policy was evaluated during training.
+    Evaluation(&'a Evaluation),
+}
+
+/// Why [`Trainer::run`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stop {
+    /// The steps asked for have been trained.
+    Budget,
+    /// The mean return asked for (`stop_at`) was reached.
+    Solved,
+    /// The callback returned `Break`.
+    Asked,
+}
+
+/// What could not be restored from a checkpoint to the last bit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Lanes whose environment can't save its state: they begin a new episode, and the run will
+    /// differ from one that was never interrupted.
+    pub fresh_lanes: Vec<usize>,
+}
+
+type Factory = Arc<dyn Fn() -> Result<AnyEnv, EnvError> + Send + Sync>;
+
+/// A policy in training, with its environments.
+///
+/// ```
+/// use elegante_env::{CartPole, TimeLimit};
+/// use elegante_trainer::{RunConfig, TrainConfig, Trainer};
+/// use std::ops::ControlFlow;
+///
+/// let run = RunConfig { steps: 4_000, ..RunConfig::default() };
+/// let config = TrainConfig { run, ..TrainConfig::default() };
+/// let mut trainer = Trainer::new(config, || TimeLimit::new(CartPole::default(), 500).unwrap())?;
+///
+/// let metrics = trainer.step()?; // one update
+/// assert_eq!(metrics.update, 1);
+/// trainer.run(|_event| ControlFlow::Continue(()))?; // the rest
+/// assert!(trainer.progress().steps >= 4_000);
+/// # Ok::<(), elegante_trainer::TrainError>(())
+/// ```
+pub struct Trainer {
+    config: TrainConfig,
+    make: Factory,
+    lanes: Lanes,
+    algorithm: Reinforce,
+    progress: Progress,
+    recent: Recent,
+    episodes: Vec<Episode>,
+    next_evaluation: u64,
+    began: Instant,
+    /// Seconds trained before a restore.
+    earlier_seconds: f64,
+}
+
+impl Trainer {
+    /// A run of `config` on the environments that `env_fn` makes, one for each lane and each
+    /// evaluation episode.
+    ///
+    /// # Errors
+    /// When a setting makes no sense, the device does not work, or an environment fails to reset.
+    pub fn new<E: Env + 'static>(
+        config: TrainConfig,
+        env_fn: impl Fn() -> E + Send + Sync + 'static,
+    ) -> Result<Self, TrainError> {
+        Self::from_factory(config, move || Ok(AnyEnv::new(env_fn())))
+    }
+
+    /// The same for environments whose type is known only at run time, as from a registry.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_factory(
+        config: TrainConfig,
+        make: impl Fn() -> Result<AnyEnv, EnvError> + Send + Sync + 'static,
+    ) -> Result<Self, TrainError> {
+        config.validate()?;
+        let began = Instant::now();
+        let device = config.device.open()?.autodiff();
+        let Algorithm::Reinforce(reinforce) = &config.algorithm;
+        let threads = match config.run.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        let envs = (0..config.run.lanes).map(|_| make()).collect::<Result<Vec<_>, _>>()?;
+        let policy = policy_config(
+            &envs[0].observation_space(),
+            &envs[0].action_space(),
+            &config.network,
+            reinforce.initial_log_std as f32,
+        )?;
+        let seed = config.run.seed;
+        let algorithm =
+            Reinforce::new(reinforce.clone(), &policy, &config.network, seed, threads, device)?;
+        Ok(Self {
+            lanes: Lanes::new(envs, seed, &policy, threads)?,
+            algorithm,
+            make: Arc::new(make),
+            progress: Progress::default(),
+            recent: Recent::default(),
+            episodes: Vec::new(),
+            next_evaluation: config.run.eval_every,
+            began,
+            earlier_seconds: 0.0,
+            config,
+        })
+    }
+
+    /// What this run is.
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// The episodes that the last update learnt from, in the order in which they ended.
+    pub fn episodes(&self) -> &[Episode] {
+        &self.episodes
+    }
+
+    /// The policy as it stands, ready to act.
+    pub fn policy(&self) -> Policy {
+        self.algorithm.acting()
+    }
+
+    /// One update: collects a batch, learns from it, and says what happened.
+    ///
+    /// # Errors
+    /// When an environment fails or a number is no longer finite. The weights are then those from
+    /// before the update.
+    pub fn step(&mut self) -> Result<UpdateMetrics, TrainError> {
+        // Schedules are functions of the fraction of the run that is left when the batch begins.
+        let left = 1.0 - self.progress.steps as f64 / self.config.run.steps as f64;
+        let policy = self.algorithm.acting();
+        let (batch, episodes) = self.lanes.collect(&policy, self.algorithm.batch_steps())?;
+        let number = self.progress.updates + 1;
+        let update = self.algorithm.update(&batch, left.max(0.0), number)?;
+
+        self.note(episodes);
+        self.progress.updates = number;
+        let seconds = self.seconds();
+        Ok(UpdateMetrics {
+            update: number,
+            steps: self.progress.steps,
+            episodes: self.progress.episodes,
+            mean_return_100: self.recent.mean_return(),
+            mean_length_100: self.recent.mean_length(),
+            batch_steps: batch.steps(),
+            batch_episodes: batch.count(),
+            batch_return: batch.returns().sum::<f64>() / batch.count() as f64,
+            loss: update.loss,
+            entropy: update.entropy,
+            grad_norm: update.grad_norm,
+            learning_rate: update.learning_rate,
+            value_loss: update.value_loss,
+            explained_variance: update.explained_variance,
+            seconds,
+            steps_per_second: self.progress.steps as f64 / seconds,
+        })
+    }
+
+    /// Counts the episodes of a batch.
+    fn note(&mut self, mut episodes: Vec<Episode>) {
+        for episode in &mut episodes {
+            self.progress.episodes += 1;
+            self.progress.steps += episode.length as u64;
+            (episode.index, episode.steps) = (self.progress.episodes, self.progress.steps);
+            self.recent.push(episode);
+        }
+        self.episodes = episodes;
+    }
+
+    /// Trains to the end of the run, as [`run_until`](Self::run_until) does.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn run(
+        &mut self,
+        on_event: impl FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<Stop, TrainError> {
+        self.run_until(self.config.run.steps, on_event)
+    }
+
+    /// Trains until `steps` steps have been made in all, evaluating every `eval_every` steps and
+    /// stopping early at a mean return of `stop_at`. After an update `on_event` is told of its
+    /// episodes, then of the update, then of an evaluation if there was one; it may end the run.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn run_until(
+        &mut self,
+        steps: u64,
+        mut on_event: impl FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<Stop, TrainError> {
+        while self.progress.steps < steps {
+            let metrics = self.step()?;
+            let evaluation = self.evaluation_due()?;
+            let episodes = self.episodes.iter().map(Event::Episode);
+            let events = episodes.chain([Event::Update(&metrics)]).chain(evaluation.as_ref().map(Event::Evaluation));
+            // Everything is told even if the first of them asks for the end.
+            let answers: Vec<_> = events.map(&mut on_event).collect();
+            if self.solved(evaluation.as_ref()) {
+                return Ok(Stop::Solved);
+            }
+            if answers.contains(&ControlFlow::Break(())) {
+                return Ok(Stop::Asked);
+            }
+        }
+        Ok(Stop::Budget)
+    }
+
+    fn evaluation_due(&mut self) -> Result<Option<Evaluation>, TrainError> {
+        let every = self.config.run.eval_every;
+        if every == 0 || self.progress.steps < self.next_evaluation {
+            return Ok(None);
+        }
+        self.next_evaluation = (self.progress.steps / every + 1) * every;
+        self.evaluate().map(Some)
+    }
+
+    fn solved(&self, evaluation: Option<&Evaluation>) -> bool {
+        let Some(stop_at) = self.config.run.stop_at else { return false };
+        match evaluation {
+            Some(evaluation) => evaluation.mean_return >= stop_at,
+            None => {
+                let training_tells = self.config.run.eval_every == 0 && self.recent.full();
+                training_tells && self.recent.mean_return() >= stop_at
+            }
+        }
+    }
+
+    /// Evaluates the policy as it stands: `eval_episodes` episodes with its most probable actions.
+    /// Training goes on afterwards as if there had been no evaluation.
+    ///
+    /// # Errors
+    /// When an environment fails, or the weights have diverged.
+    pub fn evaluate(&self) -> Result<Evaluation, TrainError> {
+        let config = EvalConfig {
+            episodes: self.config.run.eval_episodes,
+            seed: self.config.run.seed,
+            deterministic: true,
+        };
+        evaluate(&self.policy(), || (self.make)(), &config)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.earlier_seconds + self.began.elapsed().as_secs_f64()
+    }
+
+    /// The whole run at this update boundary, as the bytes of a safetensors file.
+    ///
+    /// # Errors
+    /// When the state can't be written down.
+    pub fn checkpoint(&self) -> Result<Vec<u8>, TrainError> {
+        let mut checkpoint = Checkpoint::new(State {
+            progress: self.progress,
+            recent: self.recent.clone(),
+            next_evaluation: self.next_evaluation,
+            seconds: self.seconds(),
+            algorithm: Default::default(),
+            streams: Vec::new(),
+        });
+        self.algorithm.save(&mut checkpoint);
+        self.lanes.save(&mut checkpoint);
+        checkpoint.to_bytes()
+    }
+
+    /// Goes back, or forward, to what [`checkpoint`](Self::checkpoint) wrote. The run continues to the
+    /// same weights, byte for byte, as the one that wrote it.
+    ///
+    /// # Errors
+    /// When the bytes are damaged, or belong to a run with other networks, lanes or environments; the
+    /// trainer should then not be used any further.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<Restored, TrainError> {
+        let mut checkpoint = Checkpoint::from_bytes(bytes)?;
+        self.algorithm.restore(&mut checkpoint)?;
+        let fresh_lanes = self.lanes.restore(&mut checkpoint)?;
+        let state = checkpoint.state;
+        self.progress = state.progress;
+        self.recent = state.recent;
+        self.next_evaluation = state.next_evaluation;
+        (self.began, self.earlier_seconds) = (Instant::now(), state.seconds);
+        self.episodes.clear();
+        Ok(Restored { fresh_lanes })
+    }
+}
