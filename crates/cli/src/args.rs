@@ -207,7 +207,13 @@ pub(crate) struct ConfigArgs {
 impl SettingArgs {
     /// The request for `env`, without flags of the command's own.
     pub(crate) fn request(self, env: String) -> Request {
-        Request { env: Some(env), algo: self.algo, file: self.config, sets: self.set, flags: Vec::new() }
+        Request {
+            env: Some(env),
+            algo: self.algo,
+            file: self.config,
+            sets: self.set,
+            flags: Vec::new(),
+        }
     }
 }
 
@@ -231,7 +237,8 @@ impl TrainArgs {
         ];
         for (name, number) in numbers {
             if let Some(number) = number {
-                let value = i64::try_from(number).map_or(toml::Value::Float(number as f64), toml::Value::Integer);
+                let value = i64::try_from(number)
+                    .map_or(toml::Value::Float(number as f64), toml::Value::Integer);
                 request.flags.push(flag(name, value));
             }
         }

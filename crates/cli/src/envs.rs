@@ -1,6 +1,10 @@
 //! `elegante envs`.
 
-use elegante::{Registry, env::Entry, experiment::json_line};
+use elegante::{
+    Registry,
+    env::{DynEnv, Entry},
+    experiment::json_line,
+};
 use serde::Serialize;
 
 use crate::{args::ListArgs, exit::Outcome, output::Output};
@@ -39,4 +43,37 @@ struct EnvOption<'a> {
     name: &'a str,
     default: &'a toml::Value,
     doc: &'a str,
+}
+
+impl<'a> Row<'a> {
+    fn new(entry: &'a Entry) -> anyhow::Result<Self> {
+        let env = entry.make(&toml::Table::new())?;
+        let options = entry.options().iter();
+        Ok(Self {
+            id: entry.id(),
+            summary: entry.summary(),
+            observation_space: env.observation_space().to_string(),
+            action_space: env.action_space().to_string(),
+            max_episode_steps: entry.step_limit(),
+            reward_threshold: entry.threshold(),
+            options: options
+                .map(|o| EnvOption { name: o.name, default: &o.default, doc: o.doc })
+                .collect(),
+        })
+    }
+
+    /// What follows below the name.
+    fn details(&self) -> Vec<String> {
+        let mut facts = vec![format!("actions {}", self.action_space)];
+        facts.extend(self.max_episode_steps.map(|steps| format!("at most {steps} steps")));
+        facts
+            .extend(self.reward_threshold.map(|mean| format!("solved at a mean return of {mean}")));
+        let mut lines = vec![format!("observations {}", self.observation_space), facts.join(" · ")];
+        lines.extend(
+            self.options
+                .iter()
+                .map(|o| format!("env_options.{} = {}: {}", o.name, o.default, o.doc)),
+        );
+        lines
+    }
 }

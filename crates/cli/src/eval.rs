@@ -36,7 +36,12 @@ pub(crate) fn run(args: &EvalArgs, output: &mut Output) -> anyhow::Result<Outcom
         output.line(&json_line("evaluation", &result))?;
     } else {
         let paint = output.paint;
-        output.line(&format!("{} · seed {} · {}", run.config.env, config.seed, args.run.display()))?;
+        output.line(&format!(
+            "{} · seed {} · {}",
+            run.config.env,
+            config.seed,
+            args.run.display()
+        ))?;
         let figures = paint.green(&paint.bold(&summary(&evaluation)));
         output.line(&format!("evaluation  {figures}  {}", paint.dim(&how(&evaluation))))?;
         output.line(&format!("length      {:.1} steps on average", evaluation.mean_length))?;

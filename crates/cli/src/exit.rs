@@ -31,7 +31,9 @@ pub(crate) const INTERRUPTED: u8 = 130;
 
 /// The exit code for an error.
 pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
-    let asked_wrongly = error.downcast_ref::<RunError>().map(run)
+    let asked_wrongly = error
+        .downcast_ref::<RunError>()
+        .map(run)
         .or_else(|| error.downcast_ref::<ConfigError>().map(config))
         .or_else(|| error.downcast_ref::<TrainError>().map(train))
         .or_else(|| error.downcast_ref::<EnvError>().map(env))

@@ -79,7 +79,8 @@ impl Film {
     /// Appends a picture, three bytes a pixel, shown for `delay` hundredths of a second.
     pub(crate) fn push(&mut self, pixels: &[u8], delay: u16) -> anyhow::Result<()> {
         let palette = &mut self.palette;
-        let next: Vec<u8> = pixels.as_chunks::<3>().0.iter().map(|pixel| palette.index(*pixel)).collect();
+        let next: Vec<u8> =
+            pixels.as_chunks::<3>().0.iter().map(|pixel| palette.index(*pixel)).collect();
         let (left, top, right, bottom) = self.changed(&next);
         let mut buffer = Vec::with_capacity((right - left) * (bottom - top));
         for row in top..bottom {
@@ -174,7 +175,8 @@ mod tests {
 
     #[test]
     fn more_colours_than_entries_take_the_nearest() {
-        let pixels: Vec<u8> = (0..900u32).flat_map(|i| [(i % 30 * 8) as u8, (i / 30 * 8) as u8, 7]).collect();
+        let pixels: Vec<u8> =
+            (0..900u32).flat_map(|i| [(i % 30 * 8) as u8, (i / 30 * 8) as u8, 7]).collect();
         let mut counts = HashMap::new();
         count_colours(&pixels, &mut counts);
         let palette = Palette::of(&counts);

@@ -62,7 +62,12 @@ impl Paint {
 impl Output {
     pub(crate) fn new() -> Self {
         let terminal = io::stdout().is_terminal();
-        Self { results: BufWriter::new(io::stdout()), closed: false, paint: Paint::on(terminal), terminal }
+        Self {
+            results: BufWriter::new(io::stdout()),
+            closed: false,
+            paint: Paint::on(terminal),
+            terminal,
+        }
     }
 
     /// A line of the result, seen at once. When the reader has gone the rest is dropped in silence:

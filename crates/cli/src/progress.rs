@@ -7,7 +7,7 @@ use std::{
 
 use elegante::{
     Event,
-    experiment::{ExperimentConfig, json_line},
+    experiment::json_line,
     trainer::{Evaluation, UpdateMetrics},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::{
     output::{Output, Paint},
-    text::{rate, grouped, reward, short, span},
+    text::{grouped, rate, reward, short, span},
 };
 
 /// Lines in a pipe come this often, in parts of the run …
@@ -69,8 +69,10 @@ impl Progress {
             (Self::Bar(bar), Event::Evaluation(evaluation)) => {
                 bar.suspend(|| output.note(&told(evaluation)));
             }
-            (Self::Lines(lines), Event::Update(update)) if lines.due(update.steps) => {
-                output.note(&lines.line(update));
+            (Self::Lines(lines), Event::Update(update)) => {
+                if lines.due(update.steps) {
+                    output.note(&lines.line(update));
+                }
             }
             (Self::Lines(_), Event::Evaluation(evaluation)) => output.note(&told(evaluation)),
             (Self::Json { steps }, Event::Update(update)) => {
@@ -117,7 +119,8 @@ fn bar(total: u64) -> ProgressBar {
 
 /// The state of a run in one line.
 fn status(update: &UpdateMetrics, total: u64) -> String {
-    let [steps, all, speed] = [update.steps as f64, total as f64, update.steps_per_second].map(short);
+    let [steps, all, speed] =
+        [update.steps as f64, total as f64, update.steps_per_second].map(short);
     format!(
         "{steps}/{all} · {speed}/s · return {:.1} · loss {:.3} · entropy {:.3} · {} left",
         update.mean_return_100,

@@ -27,7 +27,11 @@ use crate::{
 /// How long the stepping of the environment alone is measured for `--json`.
 const STEPPING: Duration = Duration::from_millis(20);
 
-pub(crate) fn run(mut args: TrainArgs, output: &mut Output, began: Instant) -> anyhow::Result<Outcome> {
+pub(crate) fn run(
+    mut args: TrainArgs,
+    output: &mut Output,
+    began: Instant,
+) -> anyhow::Result<Outcome> {
     let registry = Registry::standard();
     let config = ExperimentConfig::resolve(&registry, &args.request()?)?;
     // Refuse what can be refused before any work is done or any file touched.
@@ -123,7 +127,10 @@ fn introduce(
     } else if !args.quiet {
         let (env, algo, run) = (&config.env, &config.algo, &config.train.run);
         let (steps, seed) = (grouped(run.steps), run.seed);
-        output.note(&format!("{env} · {algo} · {steps} steps · seed {seed} · {device} · {}", path.display()));
+        output.note(&format!(
+            "{env} · {algo} · {steps} steps · seed {seed} · {device} · {}",
+            path.display()
+        ));
     }
     Ok(())
 }
@@ -142,14 +149,22 @@ fn conclude(info: &RunInfo, path: &Path, quiet: bool, output: &mut Output) -> an
     }
     if let Some(evaluation) = &info.evaluation {
         let how = paint.dim(&how(evaluation));
-        output.line(&format!("evaluation  {}  {how}", paint.green(&paint.bold(&summary(evaluation)))))?;
+        output.line(&format!(
+            "evaluation  {}  {how}",
+            paint.green(&paint.bold(&summary(evaluation)))
+        ))?;
     }
     if quiet {
         return Ok(output.line(&format!("run         {path}"))?);
     }
-    let (steps, episodes, updates) = (grouped(info.steps), grouped(info.episodes), grouped(info.updates));
+    let (steps, episodes, updates) =
+        (grouped(info.steps), grouped(info.episodes), grouped(info.updates));
     output.line(&format!("trained     {steps} steps, {episodes} episodes, {updates} updates"))?;
-    output.line(&format!("wall time   {}, {} steps/s", span(info.seconds), rate(info.steps_per_second)))?;
+    output.line(&format!(
+        "wall time   {}, {} steps/s",
+        span(info.seconds),
+        rate(info.steps_per_second)
+    ))?;
     output.line(&format!("run         {path}"))?;
     output.line(&format!("\n{}", paint.dim("Next:")))?;
     output.line(&format!("  elegante eval {path}"))?;

@@ -49,10 +49,7 @@ pub trait ActionKind: sealed::Sealed {
     ///
     /// # Errors
     /// When the erased action is of the other kind.
-    fn unerase<R>(
-        action: Action<'_>,
-        use_it: impl FnOnce(&Self) -> R,
-    ) -> Result<R, EnvError>;
+    fn unerase<R>(action: Action<'_>, use_it: impl FnOnce(&Self) -> R) -> Result<R, EnvError>;
 }
 
 impl ActionKind for usize {

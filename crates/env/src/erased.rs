@@ -74,6 +74,9 @@ impl<E: Env> DynEnv for E {
 }
 
 /// Any environment at all, in a box.
+///
+/// [`DynEnv`]'s methods can be called on it without importing that trait; importing it beside [`Env`]
+/// makes `env.step(…)` ambiguous for typed environments.
 pub struct AnyEnv(Box<dyn DynEnv>);
 
 impl AnyEnv {
@@ -86,6 +89,20 @@ impl AnyEnv {
 impl std::fmt::Debug for AnyEnv {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "AnyEnv({} → {})", self.observation_space(), self.action_space())
+    }
+}
+
+impl std::ops::Deref for AnyEnv {
+    type Target = dyn DynEnv;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl std::ops::DerefMut for AnyEnv {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut *self.0
     }
 }
 

@@ -59,7 +59,9 @@ pub enum EnvError {
         space: String,
     },
     /// A step without an episode to step in.
-    #[error("step was called without an episode under way: call reset first, and again after every ending")]
+    #[error(
+        "step was called without an episode under way: call reset first, and again after every ending"
+    )]
     NotReset,
     /// The environment has no `save_state`.
     #[error("this environment can't save its state in the middle of an episode")]
@@ -84,7 +86,9 @@ pub enum EnvError {
         expected: usize,
     },
     /// The environment returned NaN or an infinity.
-    #[error("lane {lane}: the environment returned {value} as {what}; a finite number belongs there")]
+    #[error(
+        "lane {lane}: the environment returned {value} as {what}; a finite number belongs there"
+    )]
     NonFinite {
         /// The lane.
         lane: usize,
@@ -101,7 +105,10 @@ pub enum EnvError {
 impl EnvError {
     /// An action that is not in `space`.
     #[cold]
-    pub fn action_out_of_space(action: impl std::fmt::Debug, space: impl std::fmt::Display) -> Self {
+    pub fn action_out_of_space(
+        action: impl std::fmt::Debug,
+        space: impl std::fmt::Display,
+    ) -> Self {
         Self::ActionOutOfSpace { action: format!("{action:?}"), space: space.to_string() }
     }
 
@@ -123,5 +130,28 @@ fn known_names(names: &[String]) -> String {
     match names {
         [] => ": it has none".to_owned(),
         some => format!("; its options are {}", some.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_or_an_error_can_be_an_environments_own() {
+        assert_eq!(EnvError::custom("the robot fell over").to_string(), "the robot fell over");
+        let cause = "seven".parse::<u8>().unwrap_err();
+        assert_eq!(EnvError::custom(cause.clone()).to_string(), cause.to_string());
+    }
+
+    #[test]
+    fn names_that_are_near_are_offered() {
+        let unknown = |nearest: &[&str]| {
+            let nearest = nearest.iter().map(ToString::to_string).collect();
+            EnvError::UnknownEnv { id: "x".into(), nearest }.to_string()
+        };
+        assert_eq!(unknown(&[]), "unknown environment `x`");
+        assert_eq!(unknown(&["y"]), "unknown environment `x`; did you mean `y`?");
+        assert_eq!(unknown(&["y", "z"]), "unknown environment `x`; did you mean one of y, z?");
     }
 }

@@ -61,7 +61,12 @@ impl Entry {
 
     /// Declares an option; undeclared ones are refused before `make` sees them.
     #[must_use]
-    pub fn option(mut self, name: &'static str, default: impl Into<toml::Value>, doc: &'static str) -> Self {
+    pub fn option(
+        mut self,
+        name: &'static str,
+        default: impl Into<toml::Value>,
+        doc: &'static str,
+    ) -> Self {
         self.options.push(EnvOption { name, default: default.into(), doc });
         self
     }
@@ -118,7 +123,7 @@ impl fmt::Debug for Entry {
 /// The environments that can be made by name: ours, and any that a program adds.
 ///
 /// ```
-/// use elegante_env::{DynEnv, Registry};
+/// use elegante_env::Registry;
 ///
 /// let registry = Registry::standard();
 /// let env = registry.make("CartPole-v1", &Default::default())?;
@@ -165,10 +170,10 @@ impl Registry {
     /// # Errors
     /// When there is none; the error lists the most similar names.
     pub fn get(&self, id: &str) -> Result<&Entry, EnvError> {
-        self.entries.iter().find(|entry| entry.id == id).ok_or_else(|| EnvError::UnknownEnv {
-            id: id.to_owned(),
-            nearest: self.nearest(id),
-        })
+        self.entries
+            .iter()
+            .find(|entry| entry.id == id)
+            .ok_or_else(|| EnvError::UnknownEnv { id: id.to_owned(), nearest: self.nearest(id) })
     }
 
     /// Makes the environment of this name.
@@ -182,15 +187,82 @@ impl Registry {
     /// Up to three names like `id`, the most similar first, all of them where none is similar.
     fn nearest(&self, id: &str) -> Vec<String> {
         let wanted = id.to_lowercase();
-        let likeness = |entry: &&Entry| {
-            let name = entry.id.to_lowercase();
-            let bonus = if name.starts_with(&wanted) { 1.0 } else { 0.0 };
-            bonus + strsim::jaro_winkler(&name, &wanted)
-        };
-        let mut ranked: Vec<_> = self.entries.iter().map(|entry| (likeness(&entry), entry)).collect();
+        // Jaro and Winkler's measure favours a common beginning: the version is what people forget.
+        let likeness = |entry: &Entry| strsim::jaro_winkler(&entry.id.to_lowercase(), &wanted);
+        let mut ranked: Vec<_> =
+            self.entries.iter().map(|entry| (likeness(entry), entry)).collect();
         ranked.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         let similar = ranked.iter().filter(|(likeness, _)| *likeness > 0.7).count();
         let shown = if similar == 0 { ranked.len() } else { similar.min(3) };
         ranked[..shown].iter().map(|(_, entry)| entry.id.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CartPole;
+
+    fn error(result: Result<AnyEnv, EnvError>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    fn options(text: &str) -> toml::Table {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn cartpole_is_registered_with_gymnasiums_numbers() {
+        let registry = Registry::standard();
+        for (id, steps, threshold) in [("CartPole-v1", 500, 475.0), ("CartPole-v0", 200, 195.0)] {
+            let entry = registry.get(id).unwrap();
+            assert_eq!((entry.step_limit(), entry.threshold()), (Some(steps), Some(threshold)));
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_brings_up_the_right_one() {
+        let registry = Registry::standard();
+        let none = toml::Table::new();
+        for wrong in ["cartpole", "CARTPOLE-V1", "CartPol-v1", "CartPole-v3", "cart-pole"] {
+            let words = error(registry.make(wrong, &none));
+            assert!(words.contains(wrong) && words.contains("CartPole-v1"), "{words}");
+        }
+        let EnvError::UnknownEnv { nearest, .. } = registry.get("cartpole-v1").unwrap_err() else {
+            panic!("another error");
+        };
+        assert_eq!(nearest[0], "CartPole-v1");
+        // Nothing is like it: all there are.
+        let words = error(registry.make("Zzz", &none));
+        assert!(words.contains("CartPole-v1") && words.contains("CartPole-v0"), "{words}");
+        assert_eq!(error(Registry::empty().make("x", &none)), "unknown environment `x`");
+    }
+
+    #[test]
+    fn options_are_checked_by_name_and_by_value() {
+        let registry = Registry::standard();
+        assert_eq!(
+            error(registry.make("CartPole-v1", &options("gravity = 1.0"))),
+            "CartPole-v1 has no option `gravity`; its options are sutton_barto_reward"
+        );
+        assert_eq!(
+            error(registry.make("CartPole-v1", &options("sutton_barto_reward = 3"))),
+            "CartPole: option `sutton_barto_reward` is 3, but must be true or false"
+        );
+        assert!(registry.make("CartPole-v1", &options("sutton_barto_reward = true")).is_ok());
+        let bare = Entry::new("Bare", "no options", |_| Ok(AnyEnv::new(CartPole::default())));
+        let words = error(bare.make(&options("x = 1")));
+        assert_eq!(words, "Bare has no option `x`: it has none");
+    }
+
+    #[test]
+    fn a_programs_own_environment_is_found_by_its_name_which_it_has_to_itself() {
+        let mut registry = Registry::standard();
+        let mine = Entry::new("Mine-v0", "my own", |_| Ok(AnyEnv::new(CartPole::default())));
+        registry.register(mine.clone()).unwrap();
+        assert!(registry.make("Mine-v0", &toml::Table::new()).is_ok());
+        assert_eq!(registry.iter().count(), 3);
+        let words = registry.register(mine).unwrap_err().to_string();
+        assert!(words.contains("`Mine-v0` is registered already"), "{words}");
     }
 }

@@ -45,7 +45,8 @@ fn fit(scene: &Scene, width: f32, height: f32) -> Transform {
 }
 
 fn draw(canvas: &mut Pixmap, shape: &Shape, transform: Transform) {
-    let (Shape::Polygon { color, .. } | Shape::Line { color, .. } | Shape::Circle { color, .. }) = shape;
+    let (Shape::Polygon { color, .. } | Shape::Line { color, .. } | Shape::Circle { color, .. }) =
+        shape;
     let paint = paint(*color);
     match shape {
         Shape::Polygon { points, .. } => {
@@ -62,7 +63,8 @@ fn draw(canvas: &mut Pixmap, shape: &Shape, transform: Transform) {
             }
         }
         Shape::Circle { center, radius, .. } => {
-            let circle = PathBuilder::from_circle(center[0] as f32, center[1] as f32, *radius as f32);
+            let circle =
+                PathBuilder::from_circle(center[0] as f32, center[1] as f32, *radius as f32);
             if let Some(path) = circle {
                 canvas.fill_path(&path, &paint, FillRule::Winding, transform, None);
             }

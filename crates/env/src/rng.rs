@@ -24,8 +24,8 @@ impl SeedSequence {
     /// `SeedSequence(seed)`.
     pub fn new(seed: u64) -> Self {
         let (low, high) = (seed as u32, (seed >> 32) as u32);
-        // As NumPy does, a small seed is one word and not two.
-        if high == 0 { Self::from_words(&[low]) } else { Self::from_words(&[low, high]) }
+        // NumPy takes a small seed as one word; with so few, an upper word of 0 changes nothing.
+        Self::from_words(&[low, high])
     }
 
     /// A sequence of several numbers, such as a seed, a purpose and a lane; each counts in full, so

@@ -20,3 +20,19 @@ pub fn load<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, EnvError> {
         Err(error) => Err(EnvError::BadState(error.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_comes_back_whole_or_not_at_all() {
+        let state = (7u64, Some([0.1f64, f64::MIN_POSITIVE]), vec![true, false]);
+        let mut bytes = save(&state).unwrap();
+        assert_eq!(load::<(u64, Option<[f64; 2]>, Vec<bool>)>(&bytes).unwrap(), state);
+        assert!(load::<(u64, Option<[f64; 2]>, Vec<bool>)>(&bytes[1..]).is_err());
+        bytes.extend([0, 0]);
+        let error = load::<(u64, Option<[f64; 2]>, Vec<bool>)>(&bytes).unwrap_err();
+        assert!(error.to_string().ends_with("2 bytes too many"), "{error}");
+    }
+}

@@ -48,8 +48,9 @@ pub trait VectorEnv: Send {
     /// `active[k]`.
     ///
     /// # Errors
-    /// When an environment fails, returns a number that is not finite, or a slice has the wrong
-    /// length.
+    /// When a lane, a length or the kind of action is wrong, which is found before any lane steps; or
+    /// when an environment fails or returns a number that is not finite, after which the rows before it have
+    /// been stepped and the rest have not.
     fn step_lanes(
         &mut self,
         active: &[usize],
@@ -95,7 +96,7 @@ impl<E: DynEnv> VecEnv<E> {
     /// A lane for each of `envs`.
     ///
     /// # Errors
-    /// When there are none, or their spaces differ.
+    /// When there are none, their spaces differ, or there is nothing to observe or to do in them.
     pub fn new(envs: Vec<E>) -> Result<Self, EnvError> {
         let Some(first) = envs.first() else {
             return Err(EnvError::Vector("needs at least one lane".into()));
@@ -108,6 +109,11 @@ impl<E: DynEnv> VecEnv<E> {
                     "lane {lane} has observations in {observation} and actions in {action}, where lane 0 has {observation_space} and {action_space}: all lanes must be alike"
                 )));
             }
+        }
+        if observation_space.flat_len() == 0 || action_space.flat_len() == 0 {
+            return Err(EnvError::Vector(format!(
+                "observations in {observation_space} and actions in {action_space}: neither may be empty"
+            )));
         }
         Ok(Self {
             all: (0..envs.len()).collect(),
@@ -122,10 +128,26 @@ impl<E: DynEnv> VecEnv<E> {
         })
     }
 
-    fn check(&self, rows: usize, actions: Actions<'_>, out: &StepOut<'_>) -> Result<(), EnvError> {
-        let given = match actions {
-            Actions::Discrete(indices) => indices.len(),
-            Actions::Continuous(values) => values.len(),
+    /// Finds what is wrong with a call before any lane has moved.
+    fn check(
+        &self,
+        active: &[usize],
+        actions: Actions<'_>,
+        out: &StepOut<'_>,
+    ) -> Result<(), EnvError> {
+        if let Some(&lane) = active.iter().find(|&&lane| lane >= self.envs.len()) {
+            return Err(no_lane(lane, self.envs.len()));
+        }
+        let rows = active.len();
+        let given = match (actions, &self.action_space) {
+            (Actions::Discrete(indices), Space::Discrete(_)) => indices.len(),
+            (Actions::Continuous(values), Space::Box(_)) => values.len(),
+            (Actions::Discrete(_), Space::Box(_)) => {
+                return Err(EnvError::ActionKind { given: "discrete", expected: "continuous" });
+            }
+            (Actions::Continuous(_), Space::Discrete(_)) => {
+                return Err(EnvError::ActionKind { given: "continuous", expected: "discrete" });
+            }
         };
         length("actions", given, rows * self.action_len)?;
         length("obs", out.obs.len(), rows * self.obs_len)?;
@@ -192,7 +214,7 @@ impl<E: DynEnv> VectorEnv for VecEnv<E> {
         actions: Actions<'_>,
         out: StepOut<'_>,
     ) -> Result<(), EnvError> {
-        self.check(active.len(), actions, &out)?;
+        self.check(active, actions, &out)?;
         for (row, &lane) in active.iter().enumerate() {
             let entries = row * self.obs_len..(row + 1) * self.obs_len;
             let action = actions.row(row, self.action_len);

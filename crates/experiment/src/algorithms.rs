@@ -39,9 +39,11 @@ impl AlgorithmInfo {
     /// # Errors
     /// [`ConfigError::UnknownAlgorithm`] with the nearest names.
     pub fn find(name: &str) -> Result<&'static Self, ConfigError> {
-        ALGORITHMS.iter().find(|info| info.id == name).ok_or_else(|| ConfigError::UnknownAlgorithm {
-            name: name.to_owned(),
-            nearest: nearest(name, ALGORITHMS.iter().map(|info| info.id)),
+        ALGORITHMS.iter().find(|info| info.id == name).ok_or_else(|| {
+            ConfigError::UnknownAlgorithm {
+                name: name.to_owned(),
+                nearest: nearest(name, ALGORITHMS.iter().map(|info| info.id)),
+            }
         })
     }
 }

@@ -91,7 +91,8 @@ impl ExperimentConfig {
     pub fn env_factory(
         &self,
         registry: &Registry,
-    ) -> Result<impl Fn() -> Result<AnyEnv, EnvError> + Clone + Send + Sync + 'static, EnvError> {
+    ) -> Result<impl Fn() -> Result<AnyEnv, EnvError> + Clone + Send + Sync + 'static, EnvError>
+    {
         let entry = registry.get(&self.env)?.clone();
         let options = self.env_options.clone();
         Ok(move || entry.make(&options))
@@ -106,7 +107,8 @@ impl ExperimentConfig {
         }
         let network = Table::try_from(&self.train.network)?;
         let settings = settings_of(&self.train.algorithm)?;
-        let sections = [(ENV_OPTIONS, self.env_options.clone()), (NETWORK, network), (&self.algo, settings)];
+        let sections =
+            [(ENV_OPTIONS, self.env_options.clone()), (NETWORK, network), (&self.algo, settings)];
         table.extend(sections.map(|(name, values)| (name.to_owned(), Value::Table(values))));
         Ok(table)
     }
@@ -133,7 +135,12 @@ fn named(
         Some(Value::String(name)) => Some(name.clone()),
         Some(other) => {
             let (value, origin) = (other.to_string(), Origin::File(path));
-            return Err(ConfigError::Value { key: what.into(), value, expected: "a string".into(), origin });
+            return Err(ConfigError::Value {
+                key: what.into(),
+                value,
+                expected: "a string".into(),
+                origin,
+            });
         }
         None => None,
     };
@@ -176,7 +183,10 @@ impl Layers<'_> {
         if self.schema.is_section(key) {
             let inside = self.schema.in_section(key).next().map(|field| field.key());
             let example = inside.unwrap_or_else(|| key.to_owned());
-            return Err(wrong(&value, format!("a table; set its keys one by one, {example} for example")));
+            return Err(wrong(
+                &value,
+                format!("a table; set its keys one by one, {example} for example"),
+            ));
         }
         let field = self.schema.find(key).ok_or_else(|| ConfigError::UnknownKey {
             key: key.to_owned(),

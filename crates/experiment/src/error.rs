@@ -105,7 +105,9 @@ pub enum ConfigError {
         path: Option<PathBuf>,
     },
     /// A configuration made in Rust that TOML has no words for.
-    #[error("the configuration can't be written as TOML ({reason}): its seed must be below 2⁶³, for example")]
+    #[error(
+        "the configuration can't be written as TOML ({reason}): its seed must be below 2⁶³, for example"
+    )]
     NotToml {
         /// What the TOML writer said.
         reason: String,

@@ -1,6 +1,6 @@
 //! Plays a policy's episodes one step at a time, for whoever wants to watch.
 
-use elegante_env::{AnyEnv, Ending, EnvRng, Reset, Scene};
+use elegante_env::{AnyEnv, DynEnv, Ending, EnvRng, Reset, Scene};
 use elegante_policy::{ActionBatch, Policy};
 use elegante_trainer::{Purpose, TrainError, env_actions, evaluation_seed, stream};
 

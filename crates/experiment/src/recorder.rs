@@ -7,7 +7,9 @@ use elegante_policy::{DeviceChoice, write_atomic};
 use elegante_trainer::{Evaluation, Event, Stop, Trainer};
 use serde::{Deserialize, Serialize};
 
-use crate::{COMMIT, ExperimentConfig, RunDir, RunError, VERSION, json_line, log::LogFile, run_dir::files};
+use crate::{
+    COMMIT, ExperimentConfig, RunDir, RunError, VERSION, json_line, log::LogFile, run_dir::files,
+};
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,7 +161,10 @@ impl Recorder {
                     Ending::Truncated => "truncated",
                 };
                 let (index, steps, lane) = (e.index, e.steps, e.lane);
-                self.episodes.line(&format!("{index},{steps},{lane},{},{},{ending}", e.episode_return, e.length));
+                self.episodes.line(&format!(
+                    "{index},{steps},{lane},{},{},{ending}",
+                    e.episode_return, e.length
+                ));
                 Ok(())
             }
             Event::Update(update) => {

@@ -20,7 +20,8 @@ impl ExperimentConfig {
         let not_toml = |error: toml::ser::Error| ConfigError::NotToml { reason: error.to_string() };
         let schema = Schema::new(registry.get(&self.env)?, AlgorithmInfo::find(&self.algo)?);
         let table = self.to_table().map_err(not_toml)?;
-        let mut text = format!("# elegante {}: train with `--config` and this file.\n", crate::VERSION);
+        let mut text =
+            format!("# elegante {}: train with `--config` and this file.\n", crate::VERSION);
         for section in &schema.sections {
             if !section.name.is_empty() {
                 // Writing to a string can't fail, so the results are dropped throughout.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use elegante_env::{AnyEnv, EnvError, Registry};
+use elegante_env::{AnyEnv, DynEnv, EnvError, Registry};
 use elegante_policy::{DeviceChoice, Policy};
 use elegante_trainer::policy_config;
 
@@ -48,7 +48,8 @@ impl Run {
     pub fn env_factory(
         &self,
         registry: &Registry,
-    ) -> Result<impl Fn() -> Result<AnyEnv, EnvError> + Clone + Send + Sync + 'static, EnvError> {
+    ) -> Result<impl Fn() -> Result<AnyEnv, EnvError> + Clone + Send + Sync + 'static, EnvError>
+    {
         self.config.env_factory(registry)
     }
 }
@@ -80,7 +81,11 @@ fn fits(
     }
     Err(RunError::Unfit {
         path: file.to_owned(),
-        policy: format!("{} observations and has {} outputs", mine.observation, mine.action.outputs()),
+        policy: format!(
+            "{} observations and has {} outputs",
+            mine.observation,
+            mine.action.outputs()
+        ),
         env: config.env.clone(),
         spaces: format!("{} observations and actions {action}", observation.flat_len()),
     })

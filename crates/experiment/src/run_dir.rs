@@ -142,11 +142,13 @@ mod tests {
     #[test]
     fn force_removes_the_files_of_a_run_and_no_others() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(files::CONFIG), "env = \"CartPole-v1\"\nalgo = \"reinforce\"").unwrap();
+        fs::write(dir.path().join(files::CONFIG), "env = \"CartPole-v1\"\nalgo = \"reinforce\"")
+            .unwrap();
         fs::write(dir.path().join(files::METRICS), "{}").unwrap();
         fs::write(dir.path().join("notes.txt"), "seed 3 is odd").unwrap();
         RunDir::create(dir.path(), true).unwrap();
-        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let left: Vec<_> =
+            fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(left, ["notes.txt"]);
     }
 

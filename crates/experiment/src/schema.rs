@@ -7,11 +7,7 @@ use elegante_trainer::{Algorithm, RunConfig};
 use serde::Serialize;
 use toml::{Table, Value};
 
-use crate::{
-    AlgorithmInfo, ConfigError,
-    algorithms::settings_of,
-    names::nearest,
-};
+use crate::{AlgorithmInfo, ConfigError, algorithms::settings_of, names::nearest};
 
 /// A table of the file; the first has no heading.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +66,11 @@ impl Schema {
         let mut fields = vec![
             head("env", "The environment, by its id.", entry.id()),
             head("algo", "The algorithm; the table of its name holds its settings.", algo.id),
-            head("device", "Where the networks live: \"auto\", \"flex\", \"ndarray\", \"wgpu\", \"cuda\" or \"cuda:1\".", "auto"),
+            head(
+                "device",
+                "Where the networks live: \"auto\", \"flex\", \"ndarray\", \"wgpu\", \"cuda\" or \"cuda:1\".",
+                "auto",
+            ),
         ];
         let read = Takes::Struct(|table| table.try_into::<RunConfig>().map(drop));
         fields.extend(of_struct("", RunConfig::SETTINGS, &defaults(&RunConfig::default()), read));
@@ -82,8 +82,14 @@ impl Schema {
             takes: Takes::LikeDefault,
         }));
         let read = Takes::Struct(|table| table.try_into::<MlpConfig>().map(drop));
-        fields.extend(of_struct(NETWORK, MlpConfig::SETTINGS, &defaults(&MlpConfig::default()), read));
-        let default = (algo.read)(Table::new()).and_then(|a| settings_of(&a).map_err(serde::de::Error::custom));
+        fields.extend(of_struct(
+            NETWORK,
+            MlpConfig::SETTINGS,
+            &defaults(&MlpConfig::default()),
+            read,
+        ));
+        let default = (algo.read)(Table::new())
+            .and_then(|a| settings_of(&a).map_err(serde::de::Error::custom));
         let read = Takes::Algorithm(algo.read);
         fields.extend(of_struct(algo.id, algo.settings, &default.unwrap_or_default(), read));
 
@@ -121,7 +127,11 @@ impl Schema {
 impl Field {
     /// The key with its dots: `reinforce.gamma`.
     pub(crate) fn key(&self) -> String {
-        if self.section.is_empty() { self.name.clone() } else { format!("{}.{}", self.section, self.name) }
+        if self.section.is_empty() {
+            self.name.clone()
+        } else {
+            format!("{}.{}", self.section, self.name)
+        }
     }
 
     /// `value` as this key takes it: 1e5 is a whole number too. The error says what would do.
@@ -143,7 +153,8 @@ impl Field {
 
     fn probe(&self, value: &Value) -> Result<(), String> {
         let table = || Table::from_iter([(self.name.clone(), value.clone())]);
-        let like = |sample: &Value| if value.same_type(sample) { Ok(()) } else { Err(String::new()) };
+        let like =
+            |sample: &Value| if value.same_type(sample) { Ok(()) } else { Err(String::new()) };
         match self.takes {
             Takes::Text => like(&Value::String(String::new())),
             Takes::LikeDefault => self.default.as_ref().map_or(Ok(()), like),
@@ -198,7 +209,8 @@ pub(crate) fn defaults(settings: &impl Serialize) -> Table {
 /// x as a whole number, if it is exactly one.
 fn whole(x: f64) -> Option<i64> {
     // 2⁶³ as a float is one more than the largest i64.
-    let fits = x.fract() == 0.0 && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&x);
+    let fits =
+        x.fract() == 0.0 && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&x);
     fits.then_some(x as i64)
 }
 
@@ -263,7 +275,11 @@ mod tests {
             ("stop_at", "high", "a number"),
             ("reinforce.gamma", "true", "a number"),
             ("reinforce.normalize", "1", "true or false"),
-            ("reinforce.estimator", "best", "one of \"total-return\", \"reward-to-go\", \"baseline\""),
+            (
+                "reinforce.estimator",
+                "best",
+                "one of \"total-return\", \"reward-to-go\", \"baseline\"",
+            ),
             ("network.hidden", "64", "a list of whole numbers"),
             ("network.hidden", "[-1]", "a list of whole numbers"),
             ("device", "3", "a string"),

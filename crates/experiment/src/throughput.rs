@@ -52,10 +52,12 @@ impl Drawn {
         let mut rng = EnvRng::from_entropy(&[0]);
         let count = DRAWN * lanes;
         match space {
-            Space::Discrete(space) => Ok(Self::Discrete((0..count).map(|_| space.sample(&mut rng)).collect())),
+            Space::Discrete(space) => {
+                Ok(Self::Discrete((0..count).map(|_| space.sample(&mut rng)).collect()))
+            }
             Space::Box(space) => {
                 let values = (0..count).flat_map(|_| space.sample(&mut rng)).collect();
-                Ok(Self::Continuous(values, space.flat_len()))
+                Ok(Self::Continuous(values, space.len()))
             }
             other => Err(EnvError::custom(format!("no actions can be drawn from {other}"))),
         }

@@ -89,7 +89,10 @@ impl DeviceChoice {
             #[cfg(feature = "flex")]
             Self::Flex => Device::flex(),
             #[cfg(feature = "ndarray")]
-            #[allow(deprecated, reason = "users ask for ndarray by name; the docs say it is deprecated")]
+            #[allow(
+                deprecated,
+                reason = "users ask for ndarray by name; the docs say it is deprecated"
+            )]
             Self::NdArray => Device::ndarray(),
             #[cfg(feature = "wgpu")]
             Self::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
@@ -175,9 +178,17 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_known_ones_and_the_nearest() {
-        for (name, nearest) in [("gpu", None), ("cudo", Some("cuda")), ("flex:1", Some("flex")), ("cuda:x", Some("cuda"))] {
+        for (name, nearest) in [
+            ("gpu", None),
+            ("cudo", Some("cuda")),
+            ("flex:1", Some("flex")),
+            ("cuda:x", Some("cuda")),
+        ] {
             let error = name.parse::<DeviceChoice>().unwrap_err();
-            assert!(matches!(&error, PolicyError::UnknownDevice { nearest: n, .. } if *n == nearest), "{error}");
+            assert!(
+                matches!(&error, PolicyError::UnknownDevice { nearest: n, .. } if *n == nearest),
+                "{error}"
+            );
             assert!(error.to_string().contains("flex, ndarray, wgpu and cuda"), "{error}");
         }
     }

@@ -57,7 +57,9 @@ pub enum PolicyError {
         value: f32,
     },
     /// The network computed NaN or an infinity, so no action can be drawn.
-    #[error("the policy's output for row {row} is not finite ({value}): its weights have diverged or are damaged; lower the learning rate or load an earlier checkpoint")]
+    #[error(
+        "the policy's output for row {row} is not finite ({value}): its weights have diverged or are damaged; lower the learning rate or load an earlier checkpoint"
+    )]
     OutputNotFinite {
         /// Row of the batch.
         row: usize,
@@ -65,7 +67,9 @@ pub enum PolicyError {
         value: f32,
     },
     /// An action mask that leaves nothing to choose.
-    #[error("the action mask for row {row} forbids every action: an environment must leave at least one")]
+    #[error(
+        "the action mask for row {row} forbids every action: an environment must leave at least one"
+    )]
     NothingValid {
         /// Row of the batch.
         row: usize,

@@ -58,20 +58,26 @@ impl Policy {
     /// # Errors
     /// A sentence that says what is wrong with the bytes.
     pub fn from_safetensors(bytes: &[u8], device: &Device) -> Result<Self, String> {
-        let damaged = |e| format!("not a readable safetensors file ({e}); it is damaged or cut short");
+        let damaged =
+            |e| format!("not a readable safetensors file ({e}); it is damaged or cut short");
         let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
-        let header = header.ok_or("a safetensors file, but not an elegante policy: its header has no configuration")?;
+        let header = header.ok_or(
+            "a safetensors file, but not an elegante policy: its header has no configuration",
+        )?;
         let config = read_header(header)?;
 
-        let stored = tensors.iter().try_fold(0usize, |sum, (_, view)| {
-            sum.checked_add(view.shape().iter().product())
-        });
-        let expected = config.parameter_count().map_err(|e| format!("its configuration is invalid: {e}"))?;
+        let stored = tensors
+            .iter()
+            .try_fold(0usize, |sum, (_, view)| sum.checked_add(view.shape().iter().product()));
+        let expected =
+            config.parameter_count().map_err(|e| format!("its configuration is invalid: {e}"))?;
         if stored != Some(expected) {
             let stored = stored.unwrap_or(usize::MAX);
-            return Err(format!("holds {stored} weights where its configuration describes {expected}: the wrong architecture"));
+            return Err(format!(
+                "holds {stored} weights where its configuration describes {expected}: the wrong architecture"
+            ));
         }
         let blank = config.blank(device);
         let flat = read_tensors(&tensors, &params::describe(&blank))?;
@@ -110,7 +116,9 @@ fn read_header(json: &str) -> Result<PolicyConfig, String> {
     let unreadable = |e| format!("its configuration can't be read: {e}");
     let Version { version } = serde_json::from_str(json).map_err(unreadable)?;
     if version > VERSION {
-        return Err(format!("written in format {version}, and this elegante reads up to {VERSION}: update elegante"));
+        return Err(format!(
+            "written in format {version}, and this elegante reads up to {VERSION}: update elegante"
+        ));
     }
     Ok(serde_json::from_str::<Header>(json).map_err(unreadable)?.config)
 }
@@ -136,7 +144,9 @@ fn read_tensors(
         flat.extend(numbers);
     }
     match flat.iter().find(|w| !w.is_finite()) {
-        Some(bad) => Err(format!("one of its weights is {bad}: the file is damaged or training diverged")),
+        Some(bad) => {
+            Err(format!("one of its weights is {bad}: the file is damaged or training diverged"))
+        }
         None => Ok(flat),
     }
 }

@@ -62,7 +62,8 @@ fn orthogonal(rows: usize, cols: usize, gain: f64, rng: &mut impl Rng) -> Vec<f3
             basis.push(vector);
         }
     }
-    let entry = |row: usize, col: usize| if rows <= cols { basis[row][col] } else { basis[col][row] };
+    let entry =
+        |row: usize, col: usize| if rows <= cols { basis[row][col] } else { basis[col][row] };
     (0..rows * cols).map(|i| (gain * entry(i / cols, i % cols)) as f32).collect()
 }
 

@@ -20,6 +20,6 @@ pub use distribution::{ActionBatch, ActionTensor, Categorical, DiagGaussian, Dis
 pub use error::PolicyError;
 pub use file::write_atomic;
 pub use init::Init;
-pub use network::{Activation, Mlp, MlpConfig};
-pub use settings::{Setting, Settings};
+pub use network::{Activation, Mlp, MlpConfig, tanh};
 pub use policy::{ActionHead, Policy, PolicyConfig, ValueNet};
+pub use settings::{Setting, Settings};

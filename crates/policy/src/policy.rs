@@ -7,9 +7,7 @@ use burn::{
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    ActionBatch, Categorical, DiagGaussian, Distribution, Mlp, MlpConfig, PolicyError,
-};
+use crate::{ActionBatch, Categorical, DiagGaussian, Distribution, Mlp, MlpConfig, PolicyError};
 
 /// Scale of an orthogonal policy head: nearly equal probabilities (a mean near 0) to begin with.
 const HEAD_GAIN: f64 = 0.01;

@@ -3,7 +3,9 @@
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use elegante_env::{Actions, Space};
-use elegante_policy::{ActionBatch, ActionHead, Distribution, MlpConfig, Policy, PolicyConfig, PolicyError};
+use elegante_policy::{
+    ActionBatch, ActionHead, Distribution, MlpConfig, Policy, PolicyConfig, PolicyError,
+};
 
 use crate::TrainError;
 
@@ -69,8 +71,13 @@ pub fn policy_config(
     let action = match action {
         Space::Discrete(space) => ActionHead::Categorical { n: space.n() },
         Space::Box(space) => {
-            let bounded = |bounds: &[f32]| bounds.iter().map(|b| b.is_finite().then_some(*b)).collect();
-            ActionHead::Gaussian { low: bounded(space.low()), high: bounded(space.high()), initial_log_std }
+            let bounded =
+                |bounds: &[f32]| bounds.iter().map(|b| b.is_finite().then_some(*b)).collect();
+            ActionHead::Gaussian {
+                low: bounded(space.low()),
+                high: bounded(space.high()),
+                initial_log_std,
+            }
         }
         other => {
             return Err(TrainError::Unsupported(format!(

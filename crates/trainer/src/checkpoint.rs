@@ -70,7 +70,8 @@ impl Checkpoint {
             let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
             (name, Dtype::F32, numbers.len(), bytes)
         });
-        let bytes = self.bytes.iter().map(|(name, bytes)| (name, Dtype::U8, bytes.len(), bytes.clone()));
+        let bytes =
+            self.bytes.iter().map(|(name, bytes)| (name, Dtype::U8, bytes.len(), bytes.clone()));
         let all: Vec<_> = numbers.chain(bytes).collect();
         let views = all.iter().map(|(name, dtype, length, bytes)| {
             TensorView::new(*dtype, vec![*length], bytes).map(|view| (name.as_str(), view))
@@ -84,12 +85,15 @@ impl Checkpoint {
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, TrainError> {
         let failed = |reason: String| TrainError::Checkpoint(reason);
-        let damaged = |e| failed(format!("not a readable safetensors file ({e}); it is damaged or cut short"));
+        let damaged = |e| {
+            failed(format!("not a readable safetensors file ({e}); it is damaged or cut short"))
+        };
         let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-        let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| {
-            failed("a safetensors file, but not an elegante checkpoint".into())
-        })?;
+        let header =
+            metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| {
+                failed("a safetensors file, but not an elegante checkpoint".into())
+            })?;
         #[derive(Deserialize)]
         struct Version {
             version: u32,
@@ -97,7 +101,9 @@ impl Checkpoint {
         let unreadable = |e| failed(format!("its header can't be read: {e}"));
         let Version { version } = serde_json::from_str(header).map_err(unreadable)?;
         if version > VERSION {
-            return Err(failed(format!("written in format {version}, and this elegante reads up to {VERSION}: update elegante")));
+            return Err(failed(format!(
+                "written in format {version}, and this elegante reads up to {VERSION}: update elegante"
+            )));
         }
         let Header { state, .. } = serde_json::from_str(header).map_err(unreadable)?;
         let (mut numbers, mut raw) = (HashMap::new(), HashMap::new());
@@ -105,12 +111,19 @@ impl Checkpoint {
             match view.dtype() {
                 Dtype::F32 => {
                     let chunks = view.data().as_chunks::<4>().0;
-                    numbers.insert(name.to_owned(), chunks.iter().map(|b| f32::from_le_bytes(*b)).collect());
+                    numbers.insert(
+                        name.to_owned(),
+                        chunks.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+                    );
                 }
                 Dtype::U8 => {
                     raw.insert(name.to_owned(), view.data().to_vec());
                 }
-                other => return Err(failed(format!("tensor `{name}` has the unexpected type {other:?}"))),
+                other => {
+                    return Err(failed(format!(
+                        "tensor `{name}` has the unexpected type {other:?}"
+                    )));
+                }
             }
         }
         Ok(Self { state, numbers, bytes: raw })
@@ -119,19 +132,29 @@ impl Checkpoint {
     /// Puts in a network that learns, under `name`.
     pub(crate) fn put<M: Module>(&mut self, name: &str, learner: &Learner<M>) {
         let adam = &learner.adam;
-        let parts = [("", params::flatten(&learner.module)), (".adam.m", adam.first.clone()), (".adam.v", adam.second.clone())];
+        let parts = [
+            ("", params::flatten(&learner.module)),
+            (".adam.m", adam.first.clone()),
+            (".adam.v", adam.second.clone()),
+        ];
         self.numbers.extend(parts.map(|(part, numbers)| (format!("{name}{part}"), numbers)));
         self.state.algorithm.adam_steps.insert(name.to_owned(), adam.steps);
     }
 
     /// Restores a network that learns from what was put in under `name`.
-    pub(crate) fn get<M: Module>(&mut self, name: &str, learner: &mut Learner<M>) -> Result<(), TrainError> {
+    pub(crate) fn get<M: Module>(
+        &mut self,
+        name: &str,
+        learner: &mut Learner<M>,
+    ) -> Result<(), TrainError> {
         let length = learner.module.num_params();
         learner.replace(&self.take(name, length)?);
         learner.adam.first = self.take(&format!("{name}.adam.m"), length)?;
         learner.adam.second = self.take(&format!("{name}.adam.v"), length)?;
         learner.adam.steps = *self.state.algorithm.adam_steps.get(name).ok_or_else(|| {
-            TrainError::Checkpoint(format!("knows no optimiser for `{name}`: it belongs to another configuration"))
+            TrainError::Checkpoint(format!(
+                "knows no optimiser for `{name}`: it belongs to another configuration"
+            ))
         })?;
         Ok(())
     }
@@ -146,7 +169,9 @@ impl Checkpoint {
             )));
         }
         match numbers.iter().find(|x| !x.is_finite()) {
-            Some(bad) => Err(TrainError::Checkpoint(format!("`{name}` holds {bad}: it is damaged"))),
+            Some(bad) => {
+                Err(TrainError::Checkpoint(format!("`{name}` holds {bad}: it is damaged")))
+            }
             None => Ok(numbers),
         }
     }

@@ -136,7 +136,12 @@ impl RunConfig {
         let lanes = (1..=65_536).contains(&self.lanes);
         check("lanes", self.lanes, lanes, "between 1 and 65536")?;
         check("threads", self.threads, self.threads <= 4_096, "at most 4096; 0 takes every core")?;
-        check("eval_episodes", self.eval_episodes, (1..=1_000_000).contains(&self.eval_episodes), "between 1 and 1000000")?;
+        check(
+            "eval_episodes",
+            self.eval_episodes,
+            (1..=1_000_000).contains(&self.eval_episodes),
+            "between 1 and 1000000",
+        )?;
         let stop_at = self.stop_at.unwrap_or_default();
         check("stop_at", stop_at, !stop_at.is_nan(), "a return")
     }
@@ -150,19 +155,39 @@ impl ReinforceConfig {
         check("reinforce.batch_steps", self.batch_steps, batch, "between 1 and 2³⁰")?;
         check("reinforce.gamma", self.gamma, (0.0..=1.0).contains(&self.gamma), "between 0 and 1")?;
         let lr = self.learning_rate;
-        check("reinforce.learning_rate", lr, positive(lr), "a positive number, often 0.001 to 0.01")?;
+        check(
+            "reinforce.learning_rate",
+            lr,
+            positive(lr),
+            "a positive number, often 0.001 to 0.01",
+        )?;
         let norm = self.max_grad_norm;
         check("reinforce.max_grad_norm", norm, not_negative(norm), "positive, or 0 for no limit")?;
         let bonus = self.entropy_coef;
-        check("reinforce.entropy_coef", bonus, not_negative(bonus), "0 or a small positive number")?;
+        check(
+            "reinforce.entropy_coef",
+            bonus,
+            not_negative(bonus),
+            "0 or a small positive number",
+        )?;
         let eps = self.adam_epsilon;
         check("reinforce.adam_epsilon", eps, positive(eps), "a small positive number")?;
         let lr = self.value_learning_rate;
-        check("reinforce.value_learning_rate", lr, positive(lr), "a positive number, often 0.001 to 0.01")?;
+        check(
+            "reinforce.value_learning_rate",
+            lr,
+            positive(lr),
+            "a positive number, often 0.001 to 0.01",
+        )?;
         let epochs = (1..=10_000).contains(&self.value_epochs);
         check("reinforce.value_epochs", self.value_epochs, epochs, "between 1 and 10000")?;
         let log_std = self.initial_log_std;
-        check("reinforce.initial_log_std", log_std, (-20.0..=2.0).contains(&log_std), "between −20 and 2")
+        check(
+            "reinforce.initial_log_std",
+            log_std,
+            (-20.0..=2.0).contains(&log_std),
+            "between −20 and 2",
+        )
     }
 }
 

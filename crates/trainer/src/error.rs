@@ -24,7 +24,9 @@ pub enum TrainError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// A number that training depends on is NaN or infinite. The weights are those from before.
-    #[error("update {update}: the {what} is {value}; training stopped before it touched the weights: lower the learning rate, or set max_grad_norm")]
+    #[error(
+        "update {update}: the {what} is {value}; training stopped before it touched the weights: lower the learning rate, or set max_grad_norm"
+    )]
     NotFinite {
         /// Which update.
         update: u64,
@@ -34,7 +36,9 @@ pub enum TrainError {
         value: f64,
     },
     /// An episode that does not end.
-    #[error("an episode of lane {lane} has gone on for {steps} steps: REINFORCE and evaluation run every episode to its end, so wrap the environment in `TimeLimit`")]
+    #[error(
+        "an episode of lane {lane} has gone on for {steps} steps: REINFORCE and evaluation run every episode to its end, so wrap the environment in `TimeLimit`"
+    )]
     EndlessEpisode {
         /// Which lane.
         lane: usize,

@@ -95,7 +95,10 @@ fn fits(policy: &Policy, env: &VecEnv<AnyEnv>) -> Result<(), TrainError> {
     let (observation, action) = (env.observation_space(), env.action_space());
     let wanted = policy_config(&observation, &action, &mine.network, 0.0)?;
     let same_kind = std::mem::discriminant(&mine.action) == std::mem::discriminant(&wanted.action);
-    if same_kind && mine.observation == wanted.observation && mine.action.outputs() == wanted.action.outputs() {
+    if same_kind
+        && mine.observation == wanted.observation
+        && mine.action.outputs() == wanted.action.outputs()
+    {
         return Ok(());
     }
     Err(TrainError::Unsupported(format!(

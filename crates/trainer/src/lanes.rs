@@ -85,7 +85,8 @@ impl Lanes {
                 .map(|mine| scope.spawn(move || mine.iter_mut().try_for_each(work)))
                 .collect();
             // All are joined before the first error is returned, in the order of the lanes.
-            let results: Vec<_> = workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+            let results: Vec<_> =
+                workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
             results.into_iter().try_for_each(|result| {
                 result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             })
@@ -113,7 +114,10 @@ impl Lanes {
 
     /// Goes back to what [`save`](Self::save) noted. Returns the lanes whose environment had not been
     /// saved: they stay at the beginning of an episode of their own.
-    pub(crate) fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<Vec<usize>, TrainError> {
+    pub(crate) fn restore(
+        &mut self,
+        checkpoint: &mut Checkpoint,
+    ) -> Result<Vec<usize>, TrainError> {
         let (lanes, streams) = (self.lanes().count(), checkpoint.state.streams.clone());
         if streams.len() != lanes {
             let reason = format!("has {} lanes where this run has {lanes}", streams.len());
@@ -215,19 +219,22 @@ impl Group {
             let observed = self.observe(&active);
             let valid = self.masks(&active);
             let distribution = distribution(policy, observed, &valid, &device)?;
-            let streams = self.lanes.iter_mut().filter(|lane| lane.active).map(|lane| &mut lane.stream);
+            let streams =
+                self.lanes.iter_mut().filter(|lane| lane.active).map(|lane| &mut lane.stream);
             let drawn = distribution.sample(streams)?;
             // The batch keeps what was drawn; the environment gets the nearest thing it allows.
             let taken = policy.clip(drawn.clone());
             let step = out.rows(active.len(), self.width);
             self.env.step_lanes(&active, env_actions(&taken), step)?;
             for (row, &lane) in active.iter().enumerate() {
-                let observation = &mut self.observations[lane * self.width..(lane + 1) * self.width];
+                let observation =
+                    &mut self.observations[lane * self.width..(lane + 1) * self.width];
                 let lane = &mut self.lanes[lane];
                 lane.batch.observations.extend_from_slice(observation);
                 lane.batch.actions.push_row(&drawn, row);
                 lane.record(out.rewards[row], out.endings[row], tick, share)?;
-                observation.copy_from_slice(&out.observations[row * self.width..(row + 1) * self.width]);
+                observation
+                    .copy_from_slice(&out.observations[row * self.width..(row + 1) * self.width]);
             }
         }
         Ok(())
@@ -280,7 +287,14 @@ impl Lane {
             self.batch.lengths.push(self.length);
             self.batch.endings.push(ending);
             let (lane, length) = (self.number, self.length);
-            let episode = Episode { index: 0, steps: 0, lane, episode_return: self.episode_return, length, ending };
+            let episode = Episode {
+                index: 0,
+                steps: 0,
+                lane,
+                episode_return: self.episode_return,
+                length,
+                ending,
+            };
             self.finished.push(Finished { tick, episode });
             (self.length, self.episode_return) = (0, 0.0);
             self.active = self.batch.steps() < share;

@@ -90,7 +90,11 @@ impl<M: Module> Learner<M> {
         update: u64,
     ) -> Result<Descent, TrainError> {
         let finite = |what, value: f64| {
-            if value.is_finite() { Ok(value) } else { Err(TrainError::NotFinite { update, what, value }) }
+            if value.is_finite() {
+                Ok(value)
+            } else {
+                Err(TrainError::NotFinite { update, what, value })
+            }
         };
         let mut gradients = loss.backward();
         let loss = finite("loss", loss.into_scalar::<f64>())?;

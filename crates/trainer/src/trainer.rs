@@ -226,7 +226,9 @@ impl Trainer {
             let metrics = self.step()?;
             let evaluation = self.evaluation_due()?;
             let episodes = self.episodes.iter().map(Event::Episode);
-            let events = episodes.chain([Event::Update(&metrics)]).chain(evaluation.as_ref().map(Event::Evaluation));
+            let events = episodes
+                .chain([Event::Update(&metrics)])
+                .chain(evaluation.as_ref().map(Event::Evaluation));
             // Everything is told even if the first of them asks for the end.
             let answers: Vec<_> = events.map(&mut on_event).collect();
             if self.solved(evaluation.as_ref()) {

@@ -26,7 +26,8 @@ const TAU: f64 = 0.02;
 const THETA_LIMIT: f64 = 12.0 * 2.0 * PI / 360.0;
 const X_LIMIT: f64 = 2.4;
 
-/// Gymnasium's CartPole: state, physics, rewards and random numbers are the same to the last bit.
+/// Gymnasium's CartPole: initial states, physics and rewards are the same to the last bit, wherever
+/// the platform's sine and cosine are NumPy's (on Linux they are).
 ///
 /// Actions: 0 pushes left, 1 right. Observations: position, velocity, angle, angular velocity, each
 /// the f32 rounding of the f64 state. Reward: 1 for every step, the last one included; with
@@ -65,15 +66,29 @@ impl CartPole {
         Self { sutton_barto_reward, rng: EnvRng::new(0), state: None, shown: [0.0; 4] }
     }
 
-    fn show(&mut self, state: [f64; 4], obs: &mut [f32]) -> Result<(), EnvError> {
-        self.shown = state;
-        let obs: &mut [f32; 4] = match obs.try_into() {
-            Ok(obs) => obs,
-            Err(_) => return Err(EnvError::Length { what: "obs", given: obs.len(), expected: 4 }),
-        };
-        *obs = state.map(|x| x as f32);
+    /// The state x, ẋ, θ, θ̇ (metres, radians, seconds); `None` while no episode is under way.
+    pub fn state(&self) -> Option<[f64; 4]> {
+        self.state
+    }
+
+    /// Goes on from this state, whether or not an episode was under way.
+    ///
+    /// # Errors
+    /// When a number is not finite.
+    pub fn set_state(&mut self, state: [f64; 4]) -> Result<(), EnvError> {
+        if let Some(bad) = state.iter().find(|x| !x.is_finite()) {
+            return Err(EnvError::BadState(format!("{bad} among x, ẋ, θ, θ̇")));
+        }
+        (self.state, self.shown) = (Some(state), state);
         Ok(())
     }
+}
+
+/// The caller's slice, if an observation fits.
+#[inline]
+fn four(obs: &mut [f32]) -> Result<&mut [f32; 4], EnvError> {
+    let given = obs.len();
+    obs.try_into().map_err(|_| EnvError::Length { what: "obs", given, expected: 4 })
 }
 
 /// One Euler step of the physics, in Gymnasium's order of operations: any other rounds differently,
@@ -97,7 +112,8 @@ impl Env for CartPole {
 
     fn observation_space(&self) -> Space {
         // Twice the limits, so that the state which ends an episode is an observation as well.
-        let high = [2.0 * X_LIMIT, f64::INFINITY, 2.0 * THETA_LIMIT, f64::INFINITY].map(|x| x as f32);
+        let high =
+            [2.0 * X_LIMIT, f64::INFINITY, 2.0 * THETA_LIMIT, f64::INFINITY].map(|x| x as f32);
         BoxSpace::symmetric(high.to_vec()).into()
     }
 
@@ -106,17 +122,20 @@ impl Env for CartPole {
     }
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+        let obs = four(obs)?;
         let (low, high) = initial_bounds(&reset.options)?;
         if let Some(seed) = reset.seed {
             self.rng = EnvRng::new(seed);
         }
         let state = [(); 4].map(|()| self.rng.uniform(low, high));
-        self.state = Some(state);
-        self.show(state, obs)
+        (self.state, self.shown) = (Some(state), state);
+        *obs = state.map(|x| x as f32);
+        Ok(())
     }
 
     #[inline]
     fn step(&mut self, &action: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
+        let obs = four(obs)?;
         let state = self.state.ok_or(EnvError::NotReset)?;
         let force = match action {
             0 => -FORCE,
@@ -124,9 +143,9 @@ impl Env for CartPole {
             _ => return Err(EnvError::action_out_of_space(action, self.action_space())),
         };
         let state = advance(state, force);
-        self.show(state, obs)?;
         let over = fallen(state);
-        self.state = (!over).then_some(state);
+        (self.state, self.shown) = ((!over).then_some(state), state);
+        *obs = state.map(|x| x as f32);
         Ok(match (over, self.sutton_barto_reward) {
             (false, false) => Step::going(1.0),
             (false, true) => Step::going(0.0),
@@ -140,7 +159,13 @@ impl Env for CartPole {
     }
 
     fn load_state(&mut self, bytes: &[u8]) -> Result<(), EnvError> {
-        *self = state::load(bytes)?;
+        let loaded: Self = state::load(bytes)?;
+        if let Some(bad) =
+            loaded.state.iter().flatten().chain(&loaded.shown).find(|x| !x.is_finite())
+        {
+            return Err(EnvError::BadState(format!("{bad} among x, ẋ, θ, θ̇")));
+        }
+        *self = loaded;
         Ok(())
     }
 
@@ -158,7 +183,11 @@ fn initial_bounds(options: &toml::Table) -> Result<(f64, f64), EnvError> {
             "high" => &mut high,
             _ => {
                 let known = vec!["low".into(), "high".into()];
-                return Err(EnvError::UnknownOption { env: "CartPole's reset".into(), option: name.clone(), known });
+                return Err(EnvError::UnknownOption {
+                    env: "CartPole's reset".into(),
+                    option: name.clone(),
+                    known,
+                });
             }
         };
         *bound = number(value).ok_or_else(|| wrong(name, value, "a finite number"))?;
@@ -176,7 +205,12 @@ fn number(value: &toml::Value) -> Option<f64> {
 }
 
 fn wrong(option: &str, value: &toml::Value, expected: &'static str) -> EnvError {
-    EnvError::OptionValue { env: "CartPole".into(), option: option.into(), value: value.to_string(), expected }
+    EnvError::OptionValue {
+        env: "CartPole".into(),
+        option: option.into(),
+        value: value.to_string(),
+        expected,
+    }
 }
 
 /// The registry's entry of this name.
@@ -184,14 +218,20 @@ pub(super) fn entry(id: &'static str, steps: usize, threshold: f64) -> Entry {
     let make = move |options: &toml::Table| {
         let reward = match options.get("sutton_barto_reward") {
             None => false,
-            Some(value) => value.as_bool().ok_or_else(|| wrong("sutton_barto_reward", value, "true or false"))?,
+            Some(value) => value
+                .as_bool()
+                .ok_or_else(|| wrong("sutton_barto_reward", value, "true or false"))?,
         };
         limited(CartPole::new(reward), steps)
     };
     Entry::new(id, "balance a pole on a cart that is pushed left or right", make)
         .max_episode_steps(steps)
         .reward_threshold(threshold)
-        .option("sutton_barto_reward", false, "reward 0 for a step and −1 for the last, instead of 1 for each")
+        .option(
+            "sutton_barto_reward",
+            false,
+            "reward 0 for a step and −1 for the last, instead of 1 for each",
+        )
 }
 
 const CART: Rgb = [38, 50, 72];
@@ -210,7 +250,15 @@ fn draw([x, _, theta, _]: [f64; 4]) -> Scene {
     let mut scene = Scene::new([-X_LIMIT, X_LIMIT], [-0.8, 2.4]);
     scene.line(vec![[-X_LIMIT, 0.0], [X_LIMIT, 0.0]], 0.01, BLACK);
     scene.rectangle([x - width / 2.0, -height / 2.0], [x + width / 2.0, height / 2.0], CART);
-    scene.polygon(vec![corner(-half, -half), corner(-half, half), corner(long - half, half), corner(long - half, -half)], POLE);
+    scene.polygon(
+        vec![
+            corner(-half, -half),
+            corner(-half, half),
+            corner(long - half, half),
+            corner(long - half, -half),
+        ],
+        POLE,
+    );
     scene.circle([x, axle], half, AXLE);
     scene
 }

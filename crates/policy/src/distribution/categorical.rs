@@ -75,7 +75,8 @@ impl Categorical {
     /// [`PolicyError::OutputNotFinite`].
     pub fn mode(&self) -> Result<Vec<usize>, PolicyError> {
         self.rows_to_host(|log_probs| {
-            (1..log_probs.len()).fold(0, |best, a| if log_probs[a] > log_probs[best] { a } else { best })
+            (1..log_probs.len())
+                .fold(0, |best, a| if log_probs[a] > log_probs[best] { a } else { best })
         })
     }
 
@@ -171,7 +172,8 @@ mod tests {
     fn a_masked_action_is_never_drawn_and_leaves_no_nan() {
         let device = DeviceChoice::Auto.open().unwrap().autodiff();
         let logits = Tensor::from_data([[5.0f32, 0.0, 0.0]], &device).require_grad();
-        let d = Categorical::masked(logits.clone(), Tensor::from_data([[false, true, true]], &device));
+        let d =
+            Categorical::masked(logits.clone(), Tensor::from_data([[false, true, true]], &device));
         assert_eq!(d.mode().unwrap(), [1]);
         let mut rng = Pcg64::seed_from_u64(4);
         for _ in 0..200 {
@@ -183,7 +185,10 @@ mod tests {
         let gradient = logits.grad(&grads).unwrap().into_data();
         let gradient: Vec<f32> = gradient.iter::<f32>().collect();
         assert_eq!(gradient[0], 0.0, "a forbidden action's logit must not learn");
-        assert!((gradient[1] - 0.5).abs() < 1e-6 && (gradient[2] + 0.5).abs() < 1e-6, "{gradient:?}");
+        assert!(
+            (gradient[1] - 0.5).abs() < 1e-6 && (gradient[2] + 0.5).abs() < 1e-6,
+            "{gradient:?}"
+        );
     }
 
     #[test]

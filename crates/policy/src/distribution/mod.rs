@@ -117,7 +117,9 @@ impl Distribution {
         match (self, actions) {
             (Self::Categorical(d), ActionTensor::Discrete(a)) => d.log_prob(a),
             (Self::Gaussian(d), ActionTensor::Continuous(a)) => d.log_prob(a),
-            _ => panic!("discrete actions go with a categorical policy, continuous with a Gaussian"),
+            _ => {
+                panic!("discrete actions go with a categorical policy, continuous with a Gaussian")
+            }
         }
     }
 

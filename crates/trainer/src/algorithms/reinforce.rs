@@ -95,7 +95,8 @@ impl Reinforce {
         // V learns from the same batch, after its prediction was taken and beside the policy.
         let Self { config, policy, baseline, threads, device } = self;
         let both = *threads > 1 && baseline.is_some();
-        let learn = || baseline.as_mut().map(|v| v.fit(config, batch, &returns, left, update)).transpose();
+        let learn =
+            || baseline.as_mut().map(|v| v.fit(config, batch, &returns, left, update)).transpose();
         let ascend = || ascend(config, policy, batch, &weights, left, update, device);
         let (value_loss, (descent, entropy)) = join(both, learn, ascend)?;
 
@@ -200,7 +201,8 @@ impl Baseline {
 
     /// Vφ(sₜ) at every step of the batch.
     fn predict(&self, batch: &Trajectories) -> Vec<f64> {
-        let observations = matrix(batch.observations.clone(), self.observation, &self.device.clone().inner());
+        let observations =
+            matrix(batch.observations.clone(), self.observation, &self.device.clone().inner());
         let (mean, std) = self.scale;
         let values = self.net.module.valid().forward(observations).into_data();
         values.iter::<f64>().map(|v| mean + std * v).collect()

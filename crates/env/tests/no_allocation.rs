@@ -1,0 +1,74 @@
+//! Stepping allocates nothing, neither alone nor in lanes, and not where an episode ends either.
+#![allow(clippy::unwrap_used)] // a panic here is the report
+
+use allocation_counter::{AllocationInfo, measure};
+use elegante_env::{
+    Actions, AnyEnv, CartPole, Env, Registry, Reset, StepOut, TimeLimit, VecEnv, VectorEnv,
+};
+
+const LANES: usize = 8;
+const STEPS: usize = 2000;
+
+/// Allocations of `STEPS` vector steps, and the episodes that ended in them.
+fn in_lanes(vector: &mut dyn VectorEnv, active: &[usize]) -> (AllocationInfo, usize) {
+    let (mut obs, mut final_obs) = (vec![0.0; LANES * 4], vec![0.0; LANES * 4]);
+    let (mut rewards, mut endings) = (vec![0.0; LANES], vec![None; LANES]);
+    vector.reset(0, &mut obs).unwrap();
+    let rows = active.len();
+    let mut episodes = 0;
+    let counted = measure(|| {
+        for t in 0..STEPS {
+            let actions = [t / 2 % 2; LANES];
+            let out = StepOut {
+                obs: &mut obs[..4 * rows],
+                final_obs: &mut final_obs[..4 * rows],
+                rewards: &mut rewards[..rows],
+                endings: &mut endings[..rows],
+            };
+            let actions = Actions::Discrete(&actions[..rows]);
+            if rows == LANES {
+                vector.step(actions, out).unwrap();
+            } else {
+                vector.step_lanes(active, actions, out).unwrap();
+            }
+            episodes += endings[..rows].iter().flatten().count();
+        }
+    });
+    (counted, episodes)
+}
+
+#[test]
+fn the_counter_counts() {
+    assert!(measure(|| drop(std::hint::black_box(vec![0u8; 100]))).count_total > 0);
+}
+
+#[test]
+fn typed_and_boxed_lanes_step_without_allocating() {
+    let typed = vec![TimeLimit::new(CartPole::default(), 20).unwrap(); LANES];
+    let boxed: Vec<AnyEnv> = (0..LANES)
+        .map(|_| Registry::standard().make("CartPole-v1", &toml::Table::new()).unwrap())
+        .collect();
+    let (mut typed, mut boxed) = (VecEnv::new(typed).unwrap(), VecEnv::new(boxed).unwrap());
+    let all: Vec<usize> = (0..LANES).collect();
+    for vector in [&mut typed as &mut dyn VectorEnv, &mut boxed] {
+        for active in [all.as_slice(), &[5, 2]] {
+            let (counted, episodes) = in_lanes(vector, active);
+            assert!(episodes > 10, "too few episodes ended: {episodes}");
+            assert_eq!(counted.count_total, 0, "{} bytes in all", counted.bytes_total);
+        }
+    }
+}
+
+#[test]
+fn one_environment_steps_without_allocating() {
+    let mut env = TimeLimit::new(CartPole::default(), 20).unwrap();
+    let mut obs = [0.0; 4];
+    let reset = Reset::default();
+    let counted = measure(|| {
+        for _ in 0..50 {
+            env.reset(&reset, &mut obs).unwrap();
+            while env.step(&1, &mut obs).unwrap().ending.is_none() {}
+        }
+    });
+    assert_eq!(counted.count_total, 0, "{} bytes in all", counted.bytes_total);
+}
