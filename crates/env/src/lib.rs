@@ -5,6 +5,7 @@ mod classic;
 mod env;
 mod erased;
 mod error;
+mod options;
 mod registry;
 #[cfg(feature = "render")]
 pub mod render;
@@ -16,7 +17,7 @@ mod time_limit;
 mod vector;
 
 pub use action::{Action, ActionKind, Actions};
-pub use classic::CartPole;
+pub use classic::{Acrobot, AcrobotParams, CartPole, MountainCar, MountainCarContinuous, Pendulum};
 pub use env::{Ending, Env, Reset, Step};
 pub use erased::{AnyEnv, DynEnv};
 pub use error::EnvError;
