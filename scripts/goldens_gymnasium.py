@@ -294,12 +294,45 @@ def acrobot(seeds, every):
                           transitions(id, states[::3], [2], book_or_nips="nips")]
 
 
+def tables(id, **options):
+    """What comes of every action in every state: probability, next state, reward, whether it ends."""
+    env = gymnasium.make(id, **options).unwrapped
+    actions = range(env.action_space.n)
+    outcomes = [[[[float(p), int(s), float(r), bool(end)] for p, s, r, end in env.P[state][action]]
+                 for action in actions] for state in range(env.observation_space.n)]
+    start = [float(p) for p in env.initial_state_distrib]
+    return {"id": id, "options": options, "start": start, "outcomes": outcomes}
+
+
+def frozen_lake(seeds, every):
+    id, two_starts = "FrozenLake-v1", ["SFHS", "FFFF", "HFFG"]
+    mixed = [(None, any_of(4))] * 6
+    yield "sequences", [sequence(id, s, mixed, every) for s in seeds]
+    yield "sequences", [sequence("FrozenLake8x8-v1", s, mixed, every) for s in seeds[::2]]
+    odd = [{"is_slippery": False}, {"success_rate": 0.8}, {"map_name": "8x8"}, {"desc": two_starts},
+           {"desc": two_starts, "reward_schedule": [2.5, -1.0, -0.1]}]
+    yield "sequences", [sequence(id, s, mixed, every, **options) for s, options in zip(seeds, odd)]
+    yield "tables", [tables(id), tables("FrozenLake8x8-v1"), *(tables(id, **options) for options in odd)]
+
+
+def cliff_walking(seeds, every):
+    edge = iter("0" + "1" * 11 + "2")
+    along = lambda obs, rng: int(next(edge))
+    mixed = [(None, any_of(4), 150)]
+    yield "sequences", [sequence("CliffWalking-v1", s, mixed * 2, every) for s in seeds]
+    yield "sequences", [sequence("CliffWalkingSlippery-v1", s, mixed * 2, every) for s in seeds]
+    yield "sequences", [sequence("CliffWalking-v1", seeds[0], [(None, along), (None, any_of(4), 50)], every)]
+    yield "tables", [tables("CliffWalking-v1"), tables("CliffWalkingSlippery-v1")]
+
+
 ENVS = {
     "cartpole": ("CartPole-v1", cartpole),
     "pendulum": ("Pendulum-v1", pendulum),
     "mountain_car": ("MountainCar-v0", mountain_car),
     "mountain_car_continuous": ("MountainCarContinuous-v0", mountain_car_continuous),
     "acrobot": ("Acrobot-v1", acrobot),
+    "frozen_lake": ("FrozenLake-v1", frozen_lake),
+    "cliff_walking": ("CliffWalking-v1", cliff_walking),
 }
 
 

@@ -13,6 +13,7 @@ mod rng;
 pub mod scene;
 mod space;
 pub mod state;
+mod teaching;
 mod time_limit;
 mod vector;
 
@@ -25,5 +26,8 @@ pub use registry::{Entry, EnvOption, Registry};
 pub use rng::{EnvRng, SeedSequence};
 pub use scene::Scene;
 pub use space::{BoxSpace, Discrete, Space};
+pub use teaching::{
+    Bandit, GridRewards, GridWorld, Identity, IdentityContinuous, Mdp, Memory, Outcome, Tabular,
+};
 pub use time_limit::TimeLimit;
 pub use vector::{StepOut, VecEnv, VectorEnv};

@@ -86,6 +86,27 @@ impl<'a> Options<'a> {
         })
     }
 
+    /// A list of texts.
+    pub(crate) fn texts(&self, name: &str, default: &[&str]) -> Result<Vec<String>, EnvError> {
+        let default = default.iter().map(ToString::to_string).collect();
+        self.read(name, default, "a list of texts", |value| {
+            value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+        })
+    }
+
+    /// A whole number within a range.
+    pub(crate) fn count(
+        &self,
+        name: &str,
+        default: usize,
+        range: RangeInclusive<usize>,
+        expected: &'static str,
+    ) -> Result<usize, EnvError> {
+        self.read(name, default, expected, |value| {
+            usize::try_from(value.as_integer()?).ok().filter(|n| range.contains(n))
+        })
+    }
+
     /// Gymnasium's `low` and `high`: between what the initial state is drawn.
     pub(crate) fn bounds(&self, low: f64, high: f64) -> Result<(f64, f64), EnvError> {
         let (low, high) = (self.number("low", low)?, self.number("high", high)?);
@@ -118,22 +139,28 @@ mod tests {
 
     #[test]
     fn values_are_read_or_refused_in_words() {
-        let table = table("n = 3\nx = 0.5\nwhole = 2\nlist = [1, 2.5]\non = true\nbad = nan");
+        let table = table(
+            "n = 3\nx = 0.5\nwhole = 2\nlist = [1, 2.5]\nrows = ['a', 'b']\non = true\nbad = nan",
+        );
         let options = Options::new("Maze", &table);
         assert_eq!(options.number("x", 0.0).unwrap(), 0.5);
         assert_eq!(options.number("whole", 0.0).unwrap(), 2.0);
         assert_eq!(options.number("missing", 7.0).unwrap(), 7.0);
         assert_eq!(options.numbers("list", &[]).unwrap(), [1.0, 2.5]);
+        assert_eq!(options.texts("rows", &[]).unwrap(), ["a", "b"]);
         assert!(options.flag("on", false).unwrap());
+        assert_eq!(options.count("n", 1, 1..=3, "").unwrap(), 3);
 
-        let words = options.number_in("n", 5.0, 4.0..=9.0, "4 to 9").unwrap_err().to_string();
+        let words = options.count("n", 1, 4..=9, "4 to 9").unwrap_err().to_string();
         assert_eq!(words, "Maze: option `n` is 3, but must be 4 to 9");
         for refused in [
             options.number("bad", 0.0).map(|_| ()),
             options.number("on", 0.0).map(|_| ()),
             options.number_in("x", 0.0, 0.6..=1.0, "larger").map(|_| ()),
             options.numbers("x", &[]).map(|_| ()),
+            options.texts("list", &[]).map(|_| ()),
             options.flag("n", true).map(|_| ()),
+            options.count("x", 0, 0..=9, "whole").map(|_| ()),
         ] {
             assert!(matches!(refused, Err(EnvError::OptionValue { .. })), "{refused:?}");
         }

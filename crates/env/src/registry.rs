@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{AnyEnv, EnvError, classic};
+use crate::{AnyEnv, EnvError, classic, teaching};
 
 type Make = Arc<dyn Fn(&toml::Table) -> Result<AnyEnv, EnvError> + Send + Sync>;
 
@@ -145,7 +145,7 @@ impl Registry {
 
     /// The environments of this crate.
     pub fn standard() -> Self {
-        Self { entries: classic::entries() }
+        Self { entries: [classic::entries(), teaching::entries()].concat() }
     }
 
     /// Adds an environment.

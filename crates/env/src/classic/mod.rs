@@ -13,7 +13,7 @@ pub use mountain_car::MountainCar;
 pub use mountain_car_continuous::MountainCarContinuous;
 pub use pendulum::Pendulum;
 
-use crate::{AnyEnv, Entry, Env, EnvError, TimeLimit};
+use crate::{Entry, time_limit::limited};
 
 /// The registry's entries for this folder, a line for each environment.
 pub(crate) fn entries() -> Vec<Entry> {
@@ -25,9 +25,4 @@ pub(crate) fn entries() -> Vec<Entry> {
         mountain_car_continuous::entry("MountainCarContinuous-v0", 999, 90.0),
         acrobot::entry("Acrobot-v1", 500, -100.0),
     ]
-}
-
-/// The environment with its time limit around it, in a box.
-fn limited(env: impl Env + 'static, steps: usize) -> Result<AnyEnv, EnvError> {
-    Ok(AnyEnv::new(TimeLimit::new(env, steps)?))
 }
