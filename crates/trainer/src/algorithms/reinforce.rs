@@ -73,7 +73,22 @@ impl Reinforce {
     }
 
     /// One update from a batch of whole trajectories, `left` ∈ [0, 1] of the run being still to come.
+    /// An error leaves both networks as they were, also when only one of them met it.
     pub(crate) fn update(
+        &mut self,
+        batch: &Trajectories,
+        left: f64,
+        update: u64,
+    ) -> Result<Update, TrainError> {
+        let before = (self.policy.clone(), self.baseline.clone());
+        let learnt = self.learn(batch, left, update);
+        if learnt.is_err() {
+            (self.policy, self.baseline) = before;
+        }
+        learnt
+    }
+
+    fn learn(
         &mut self,
         batch: &Trajectories,
         left: f64,
