@@ -10,7 +10,7 @@ mod registry;
 pub mod render;
 mod rng;
 pub mod scene;
-mod space;
+pub mod space;
 pub mod state;
 mod time_limit;
 mod vector;
@@ -23,6 +23,8 @@ pub use error::EnvError;
 pub use registry::{Entry, EnvOption, Registry};
 pub use rng::{EnvRng, SeedSequence};
 pub use scene::Scene;
-pub use space::{BoxSpace, Discrete, Space};
+pub use space::{
+    BoxSpace, DictSpace, Discrete, MultiBinary, MultiDiscrete, Space, TupleSpace, Value,
+};
 pub use time_limit::TimeLimit;
 pub use vector::{StepOut, VecEnv, VectorEnv};
