@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(clippy::print_stdout)]
 
+pub mod advantages;
 mod algorithms;
 mod bridge;
 mod checkpoint;
