@@ -6,6 +6,7 @@ compile_error!(
     "elegante needs a backend: enable at least one of the features flex (the default), ndarray, wgpu and cuda"
 );
 
+mod any_network;
 mod device;
 mod distribution;
 mod error;
@@ -14,8 +15,10 @@ mod init;
 mod network;
 pub mod params;
 mod policy;
+mod recurrent;
 mod settings;
 
+pub use any_network::{AnyNetwork, Network};
 pub use device::DeviceChoice;
 pub use distribution::{ActionBatch, ActionTensor, Categorical, DiagGaussian, Distribution};
 pub use error::PolicyError;
@@ -23,4 +26,5 @@ pub use file::write_atomic;
 pub use init::Init;
 pub use network::{Activation, Mlp, MlpConfig, tanh};
 pub use policy::{ActionHead, Policy, PolicyConfig, ValueNet};
+pub use recurrent::{Cell, Recurrent};
 pub use settings::{Setting, Settings};

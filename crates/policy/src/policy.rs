@@ -2,12 +2,15 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Bool, Device, Tensor, TensorData},
+    tensor::{Bool, Device, Gradients, Tensor, TensorData},
 };
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{ActionBatch, Categorical, DiagGaussian, Distribution, Mlp, MlpConfig, PolicyError};
+use crate::{
+    ActionBatch, AnyNetwork, Categorical, DiagGaussian, Distribution, MlpConfig, PolicyError,
+    params::{ParamInfo, Parameters, describe_part},
+};
 
 /// Scale of an orthogonal policy head: nearly equal probabilities (a mean near 0) to begin with.
 const HEAD_GAIN: f64 = 0.01;
@@ -108,7 +111,7 @@ impl PolicyConfig {
     pub fn init(&self, rng: &mut impl Rng, device: &Device) -> Result<Policy, PolicyError> {
         self.parameter_count()?;
         let outputs = self.action.outputs();
-        let net = self.network.init(self.observation, outputs, HEAD_GAIN, rng, device)?;
+        let net = self.network.network(self.observation, outputs, HEAD_GAIN, rng, device)?;
         Ok(self.around(net, device))
     }
 
@@ -118,7 +121,7 @@ impl PolicyConfig {
     }
 
     /// The policy whose head sits on `net`.
-    fn around(&self, net: Mlp, device: &Device) -> Policy {
+    fn around(&self, net: AnyNetwork, device: &Device) -> Policy {
         let log_std = match &self.action {
             ActionHead::Categorical { .. } => None,
             ActionHead::Gaussian { low, initial_log_std, .. } => {
@@ -150,15 +153,49 @@ impl PolicyConfig {
 /// assert_eq!(explored.rows(), 1);
 /// # Ok::<(), elegante_policy::PolicyError>(())
 /// ```
-#[derive(Module, Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
-    net: Mlp,
+    net: AnyNetwork,
     log_std: Option<Param<Tensor<1>>>,
-    #[module(skip)]
     config: PolicyConfig,
 }
 
+impl Parameters for Policy {
+    fn describe(&self) -> Vec<ParamInfo> {
+        let net = describe_part("net", &self.net);
+        net.chain(describe_part("log_std", &self.log_std)).collect()
+    }
+
+    fn extend_flat(&self, flat: &mut Vec<f32>) {
+        self.net.extend_flat(flat);
+        self.log_std.extend_flat(flat);
+    }
+
+    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>) {
+        self.net.extend_gradients(gradients, flat);
+        self.log_std.extend_gradients(gradients, flat);
+    }
+
+    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32] {
+        let rest = self.net.take_flat(flat);
+        self.log_std.take_flat(rest)
+    }
+}
+
 impl Policy {
+    /// The same policy without autodiff, for acting.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { net: self.net.valid(), log_std: self.log_std.valid(), config: self.config.clone() }
+    }
+
+    /// The same policy with autodiff, for learning.
+    #[must_use]
+    pub fn train(&self) -> Self {
+        let log_std = self.log_std.clone().train();
+        Self { net: self.net.train(), log_std, config: self.config.clone() }
+    }
+
     /// What this policy is, apart from its weights.
     pub fn config(&self) -> &PolicyConfig {
         &self.config
@@ -225,14 +262,14 @@ impl Policy {
 
     /// The device that holds the weights.
     pub fn device(&self) -> Device {
-        self.devices().into_iter().next().unwrap_or_default()
+        self.net.devices().into_iter().next().unwrap_or_default()
     }
 }
 
-/// A state-value network Vφ(s), used as a baseline.
-#[derive(Module, Debug)]
+/// A state-value network Vφ(s).
+#[derive(Clone, Debug)]
 pub struct ValueNet {
-    net: Mlp,
+    net: AnyNetwork,
 }
 
 impl ValueNet {
@@ -246,7 +283,7 @@ impl ValueNet {
         rng: &mut impl Rng,
         device: &Device,
     ) -> Result<Self, PolicyError> {
-        Ok(Self { net: config.init(observation, 1, 1.0, rng, device)? })
+        Ok(Self { net: config.network(observation, 1, 1.0, rng, device)? })
     }
 
     /// Vφ(s), row by row.
@@ -255,5 +292,29 @@ impl ValueNet {
     /// `observations`: `[rows, observation]`; result: `[rows]`.
     pub fn forward(&self, observations: Tensor<2>) -> Tensor<1> {
         self.net.forward(observations).squeeze_dim(1)
+    }
+
+    /// The same network without autodiff.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { net: self.net.valid() }
+    }
+}
+
+impl Parameters for ValueNet {
+    fn describe(&self) -> Vec<ParamInfo> {
+        describe_part("net", &self.net).collect()
+    }
+
+    fn extend_flat(&self, flat: &mut Vec<f32>) {
+        self.net.extend_flat(flat);
+    }
+
+    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>) {
+        self.net.extend_gradients(gradients, flat);
+    }
+
+    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32] {
+        self.net.take_flat(flat)
     }
 }

@@ -5,9 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use burn::module::Module;
 use elegante_env::EnvRng;
-use elegante_policy::params;
+use elegante_policy::params::{self, Parameters};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -130,7 +129,7 @@ impl Checkpoint {
     }
 
     /// Puts in a network that learns, under `name`.
-    pub(crate) fn put<M: Module>(&mut self, name: &str, learner: &Learner<M>) {
+    pub(crate) fn put<M: Parameters + Clone>(&mut self, name: &str, learner: &Learner<M>) {
         let adam = &learner.adam;
         let parts = [
             ("", params::flatten(&learner.module)),
@@ -142,12 +141,12 @@ impl Checkpoint {
     }
 
     /// Restores a network that learns from what was put in under `name`.
-    pub(crate) fn get<M: Module>(
+    pub(crate) fn get<M: Parameters + Clone>(
         &mut self,
         name: &str,
         learner: &mut Learner<M>,
     ) -> Result<(), TrainError> {
-        let length = learner.module.num_params();
+        let length = learner.module.count();
         learner.replace(&self.take(name, length)?);
         learner.adam.first = self.take(&format!("{name}.adam.m"), length)?;
         learner.adam.second = self.take(&format!("{name}.adam.v"), length)?;

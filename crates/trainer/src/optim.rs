@@ -4,8 +4,8 @@
 //! are clipped and updated in one pass and checkpointed as they are, where burn's optimiser takes
 //! about 5 µs for each tensor; and burn's own norm clipping looks at one tensor at a time.
 
-use burn::{module::Module, tensor::Tensor};
-use elegante_policy::params;
+use burn::tensor::Tensor;
+use elegante_policy::params::{self, Parameters};
 
 use crate::TrainError;
 
@@ -73,9 +73,9 @@ pub(crate) struct Descent {
     pub(crate) grad_norm: f64,
 }
 
-impl<M: Module> Learner<M> {
+impl<M: Parameters + Clone> Learner<M> {
     pub(crate) fn new(module: M, epsilon: f64, max_grad_norm: f64) -> Self {
-        let adam = Adam::new(module.num_params(), epsilon);
+        let adam = Adam::new(module.count(), epsilon);
         Self { module, adam, max_grad_norm }
     }
 

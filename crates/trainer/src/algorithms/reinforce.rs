@@ -9,7 +9,7 @@
 //!     φ         ← Adam(φ, ∇φ mean (Gₜ − Vφ(sₜ))²)         estimator "baseline", a few steps
 //! ```
 
-use burn::{module::Module, tensor::Device};
+use burn::tensor::Device;
 use elegante_policy::{MlpConfig, Policy, PolicyConfig, ValueNet};
 
 use crate::{
