@@ -6,6 +6,7 @@ mod classic;
 mod env;
 mod erased;
 mod error;
+mod options;
 mod registry;
 #[cfg(feature = "render")]
 pub mod render;
@@ -13,11 +14,12 @@ mod rng;
 pub mod scene;
 mod space;
 pub mod state;
+mod teaching;
 mod time_limit;
 mod vector;
 
 pub use action::{Action, ActionKind, Actions};
-pub use classic::CartPole;
+pub use classic::{Acrobot, AcrobotParams, CartPole, MountainCar, MountainCarContinuous, Pendulum};
 pub use env::{Ending, Env, Reset, Step};
 pub use erased::{AnyEnv, DynEnv};
 pub use error::EnvError;
@@ -25,5 +27,8 @@ pub use registry::{Entry, EnvOption, Registry};
 pub use rng::{EnvRng, SeedSequence};
 pub use scene::Scene;
 pub use space::{BoxSpace, Discrete, Space};
+pub use teaching::{
+    Bandit, GridRewards, GridWorld, Identity, IdentityContinuous, Mdp, Memory, Outcome, Tabular,
+};
 pub use time_limit::TimeLimit;
 pub use vector::{StepOut, VecEnv, VectorEnv};

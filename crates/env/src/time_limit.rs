@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ActionKind, Ending, Env, EnvError, Reset, Scene, Space, Step, state};
+use crate::{ActionKind, AnyEnv, Ending, Env, EnvError, Reset, Scene, Space, Step, state};
 
 /// Truncates an episode after a number of steps.
 ///
@@ -42,6 +42,11 @@ impl<E: Env> TimeLimit<E> {
     pub fn inner(&self) -> &E {
         &self.env
     }
+}
+
+/// The environment with its time limit around it, in a box.
+pub(crate) fn limited(env: impl Env + 'static, steps: usize) -> Result<AnyEnv, EnvError> {
+    Ok(AnyEnv::new(TimeLimit::new(env, steps)?))
 }
 
 impl<E: Env> Env for TimeLimit<E> {
