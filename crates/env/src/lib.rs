@@ -12,7 +12,7 @@ mod registry;
 pub mod render;
 mod rng;
 pub mod scene;
-mod space;
+pub mod space;
 pub mod state;
 mod teaching;
 mod time_limit;
@@ -26,7 +26,9 @@ pub use error::EnvError;
 pub use registry::{Entry, EnvOption, Registry};
 pub use rng::{EnvRng, SeedSequence};
 pub use scene::Scene;
-pub use space::{BoxSpace, Discrete, Space};
+pub use space::{
+    BoxSpace, DictSpace, Discrete, MultiBinary, MultiDiscrete, Space, TupleSpace, Value,
+};
 pub use teaching::{
     Bandit, GridRewards, GridWorld, Identity, IdentityContinuous, Mdp, Memory, Outcome, Tabular,
 };

@@ -115,13 +115,14 @@ impl<E: DynEnv> VecEnv<E> {
                 "observations in {observation_space} and actions in {action_space}: neither may be empty"
             )));
         }
+        let Some(action_len) = action_space.action_len() else {
+            let reason = format!("actions in {action_space}: an action has no parts of its own");
+            return Err(EnvError::Vector(reason));
+        };
         Ok(Self {
             all: (0..envs.len()).collect(),
             obs_len: observation_space.flat_len(),
-            action_len: match &action_space {
-                Space::Discrete(_) => 1,
-                Space::Box(space) => space.len(),
-            },
+            action_len,
             envs,
             observation_space,
             action_space,
@@ -139,16 +140,7 @@ impl<E: DynEnv> VecEnv<E> {
             return Err(no_lane(lane, self.envs.len()));
         }
         let rows = active.len();
-        let given = match (actions, &self.action_space) {
-            (Actions::Discrete(indices), Space::Discrete(_)) => indices.len(),
-            (Actions::Continuous(values), Space::Box(_)) => values.len(),
-            (Actions::Discrete(_), Space::Box(_)) => {
-                return Err(EnvError::ActionKind { given: "discrete", expected: "continuous" });
-            }
-            (Actions::Continuous(_), Space::Discrete(_)) => {
-                return Err(EnvError::ActionKind { given: "continuous", expected: "discrete" });
-            }
-        };
+        let given = actions.entries_in(&self.action_space)?;
         length("actions", given, rows * self.action_len)?;
         length("obs", out.obs.len(), rows * self.obs_len)?;
         length("final_obs", out.final_obs.len(), rows * self.obs_len)?;

@@ -65,11 +65,9 @@ impl<'a> Player<'a> {
     /// # Errors
     /// When the environment fails, or the policy's weights have diverged.
     pub fn step(&mut self) -> Result<Moment, TrainError> {
-        let action = if self.stochastic {
-            self.policy.sample(&self.observation, &mut self.stream)?
-        } else {
-            self.policy.act(&self.observation)?
-        };
+        let π = self.policy.distribution(&self.observation, self.env.action_mask())?;
+        let action = if self.stochastic { π.sample([&mut self.stream])? } else { π.mode()? };
+        let action = self.policy.clip(action);
         let dims = self.policy.config().action.outputs();
         let step = self.env.step(env_actions(&action).row(0, dims), &mut self.observation)?;
         self.episode_return += step.reward;

@@ -4,7 +4,7 @@ use burn::tensor::{Bool, Device, Gradients, Tensor};
 use rand::Rng;
 
 use crate::{
-    Distribution, Policy, PolicyConfig, PolicyError, ValueNet,
+    Distribution, Outputs, Policy, PolicyConfig, PolicyError, ValueNet,
     params::{ParamInfo, Parameters, describe_part},
 };
 
@@ -19,10 +19,23 @@ pub struct ActorCritic {
 /// What an actor and critic said of a batch of observations.
 #[derive(Clone, Debug)]
 pub struct Said {
-    /// πθ(·|s), row by row.
-    pub distribution: Distribution,
+    policy: Outputs,
+    /// `[rows, 1]`.
+    value: Tensor<2>,
+}
+
+impl Said {
+    /// The rows of all of `parts`, one after the other.
+    pub fn cat(parts: Vec<Self>) -> Self {
+        let (policy, value): (Vec<_>, Vec<_>) =
+            parts.into_iter().map(|said| (said.policy, said.value)).unzip();
+        Self { policy: Outputs::cat(policy), value: Tensor::cat(value, 0) }
+    }
+
     /// Vφ(s): `[rows]`.
-    pub value: Tensor<1>,
+    pub fn value(&self) -> Tensor<1> {
+        self.value.clone().squeeze_dim(1)
+    }
 }
 
 impl ActorCritic {
@@ -36,11 +49,19 @@ impl ActorCritic {
         value_rng: &mut impl Rng,
         device: &Device,
     ) -> Result<Self, PolicyError> {
-        let policy = config.init(policy_rng, device)?;
         let value = (!config.value_output)
             .then(|| ValueNet::init(&config.network, config.observation, value_rng, device))
             .transpose()?;
-        Ok(Self { policy, value })
+        Ok(Self { policy: config.init(policy_rng, device)?, value })
+    }
+
+    /// A policy and a value network of anybody's making.
+    ///
+    /// # Panics
+    /// When the policy has the value among its outputs already: that is a mistake in the caller.
+    pub fn of(policy: Policy, value: ValueNet) -> Self {
+        assert!(!policy.config().value_output, "the policy's network tells the value already");
+        Self { policy, value: Some(value) }
     }
 
     /// The policy by itself.
@@ -53,52 +74,40 @@ impl ActorCritic {
         self.policy.memory() + self.value.as_ref().map_or(0, ValueNet::memory)
     }
 
-    /// πθ(·|s) and Vφ(s) for every row, for networks without memory.
+    /// One step of each row's episode: what the networks say, and what they remember then.
     ///
     /// # Shapes
-    /// `observations`: `[rows, observation]`; `valid`: `[rows, actions]`.
-    pub fn forward(&self, observations: Tensor<2>, valid: Option<Tensor<2, Bool>>) -> Said {
-        let memory = Tensor::zeros([observations.dims()[0], self.memory()], &observations.device());
-        let (outputs, _) = self.step(observations, memory);
-        self.read(outputs, valid)
-    }
-
-    /// One step of each row's episode: the networks' outputs, the value in the last column, and what
-    /// they remember then. [`read`](Self::read) says what the outputs mean.
-    ///
-    /// # Shapes
-    /// `observations`: `[rows, observation]`; `memory`: `[rows, self.memory()]`; results:
-    /// `[rows, outputs + 1]` and `[rows, self.memory()]`.
-    pub fn step(&self, observations: Tensor<2>, memory: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    /// `observations`: `[rows, observation]`; `memory` and the new one: `[rows, self.memory()]`.
+    pub fn step(&self, observations: Tensor<2>, memory: Tensor<2>) -> (Said, Tensor<2>) {
         let mine = self.policy.memory();
-        let Some(value) = &self.value else { return self.policy.step(observations, memory) };
+        let Some(value) = &self.value else {
+            let (policy, memory) = self.policy.step(observations, memory);
+            let value = policy.value();
+            return (Said { policy, value }, memory);
+        };
         if self.memory() == 0 {
-            let outputs = self.policy.outputs(observations.clone());
-            return (Tensor::cat(vec![outputs, value.outputs(observations)], 1), memory);
+            let (policy, memory) = self.policy.step(observations.clone(), memory.clone());
+            return (Said { policy, value: value.step(observations, memory.clone()).0 }, memory);
         }
-        let (a, b) = (memory.clone().narrow(1, 0, mine), memory.narrow(1, mine, value.memory()));
-        let (outputs, a) = self.policy.step(observations.clone(), a);
-        let (v, b) = value.step(observations, b);
-        (Tensor::cat(vec![outputs, v], 1), Tensor::cat(vec![a, b], 1))
+        let part = |from, width| memory.clone().narrow(1, from, width);
+        let (policy, a) = self.policy.step(observations.clone(), part(0, mine));
+        let (value, b) = value.step(observations, part(mine, value.memory()));
+        (Said { policy, value }, Tensor::cat(vec![a, b], 1))
     }
 
-    /// The distribution and the value that a row of outputs stands for.
-    pub fn read(&self, outputs: Tensor<2>, valid: Option<Tensor<2, Bool>>) -> Said {
-        let n = self.policy.config().action.outputs();
-        let value = outputs.clone().narrow(1, n, 1).squeeze_dim(1);
-        Said { distribution: self.policy.distribution_of(outputs.narrow(1, 0, n), valid), value }
-    }
-
-    /// Vφ(s), for networks without memory.
+    /// What the networks say of a batch, as at the beginning of an episode.
     ///
     /// # Shapes
-    /// `observations`: `[rows, observation]`; result: `[rows]`.
-    pub fn value(&self, observations: Tensor<2>) -> Tensor<1> {
-        let n = self.policy.config().action.outputs();
-        match &self.value {
-            Some(value) => value.forward(observations),
-            None => self.policy.outputs(observations).narrow(1, n, 1).squeeze_dim(1),
-        }
+    /// `observations`: `[rows, observation]`.
+    pub fn say(&self, observations: Tensor<2>) -> Said {
+        let shape = [observations.dims()[0], self.memory().max(1)];
+        let memory = Tensor::zeros(shape, &observations.device());
+        self.step(observations, memory).0
+    }
+
+    /// πθ(·|s) for every row of what was said, over the actions that `valid` allows.
+    pub fn distribution(&self, said: &Said, valid: Option<Tensor<2, Bool>>) -> Distribution {
+        self.policy.distribution_of(said.policy.clone(), valid)
     }
 
     /// The same networks without autodiff, for acting.

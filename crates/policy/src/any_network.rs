@@ -58,17 +58,17 @@ pub trait Network: Module + Sync {
         (self.forward(x), memory)
     }
 
-    /// The outputs and what the last layer made them from, where there is such a thing:
-    /// state-dependent exploration needs it.
-    ///
-    /// # Shapes
-    /// Results: `[rows, outputs]` and `[rows, latent]`.
-    fn forward_with_latent(&self, _x: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
+    /// Width of the features from which the last layer makes the outputs; `None` where there is no
+    /// such thing. Only state-dependent exploration asks for them.
+    fn features(&self) -> Option<usize> {
         None
     }
 
-    /// Width of that last latent layer; `None` where there is none.
-    fn latent(&self) -> Option<usize> {
+    /// A [`step`](Self::step) that also tells those features; `None` where there are none.
+    ///
+    /// # Shapes
+    /// Results: outputs, features `[rows, self.features()]`, and memory.
+    fn step_with_features(&self, _x: Tensor<2>, _memory: Tensor<2>) -> Option<[Tensor<2>; 3]> {
         None
     }
 }
@@ -81,8 +81,8 @@ trait Erased: Parameters + Send + Sync + fmt::Debug {
     fn forward(&self, x: Tensor<2>) -> Tensor<2>;
     fn memory(&self) -> usize;
     fn step(&self, x: Tensor<2>, memory: Tensor<2>) -> (Tensor<2>, Tensor<2>);
-    fn forward_with_latent(&self, x: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)>;
-    fn latent(&self) -> Option<usize>;
+    fn features(&self) -> Option<usize>;
+    fn step_with_features(&self, x: Tensor<2>, memory: Tensor<2>) -> Option<[Tensor<2>; 3]>;
     fn valid(&self) -> Box<dyn Erased>;
     fn train(&self) -> Box<dyn Erased>;
     fn devices(&self) -> Vec<Device>;
@@ -102,12 +102,12 @@ impl<N: Network + 'static> Erased for N {
         Network::step(self, x, memory)
     }
 
-    fn forward_with_latent(&self, x: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-        Network::forward_with_latent(self, x)
+    fn features(&self) -> Option<usize> {
+        Network::features(self)
     }
 
-    fn latent(&self) -> Option<usize> {
-        Network::latent(self)
+    fn step_with_features(&self, x: Tensor<2>, memory: Tensor<2>) -> Option<[Tensor<2>; 3]> {
+        Network::step_with_features(self, x, memory)
     }
 
     fn valid(&self) -> Box<dyn Erased> {
@@ -148,14 +148,14 @@ impl AnyNetwork {
         self.0.step(x, memory)
     }
 
-    /// See [`Network::forward_with_latent`].
-    pub fn forward_with_latent(&self, x: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-        self.0.forward_with_latent(x)
+    /// See [`Network::features`].
+    pub fn features(&self) -> Option<usize> {
+        self.0.features()
     }
 
-    /// See [`Network::latent`].
-    pub fn latent(&self) -> Option<usize> {
-        self.0.latent()
+    /// See [`Network::step_with_features`].
+    pub fn step_with_features(&self, x: Tensor<2>, memory: Tensor<2>) -> Option<[Tensor<2>; 3]> {
+        self.0.step_with_features(x, memory)
     }
 
     /// The same network without autodiff, for acting.

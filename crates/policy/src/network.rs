@@ -36,6 +36,8 @@ settings! {
         pub recurrent: Cell = Cell::None,
         /// Units of that layer.
         pub recurrent_size: usize = 64,
+        /// Whether the policy and the value function share all layers but their last.
+        pub shared: bool = false,
     }
 }
 
@@ -69,24 +71,24 @@ impl MlpConfig {
             })
     }
 
-    /// The multilayer perceptron with weights drawn from `rng`; the output layer's are scaled by `output_gain`
-    /// (orthogonal initialisation only).
+    /// The multilayer perceptron with weights drawn from `rng`; there is an output for each of `output_gains`, which
+    /// scale the weights that lead to it (orthogonal initialisation only).
     ///
     /// # Errors
     /// As [`parameter_count`](Self::parameter_count).
     pub fn init(
         &self,
         inputs: usize,
-        outputs: usize,
-        output_gain: f64,
+        output_gains: &[f64],
         rng: &mut impl Rng,
         device: &Device,
     ) -> Result<Mlp, PolicyError> {
+        let outputs = output_gains.len();
         self.parameter_count(inputs, outputs)?;
         let last = self.hidden.len();
         Ok(self.assemble(inputs, outputs, device, |layer, [fan_in, fan_out]| {
-            let gain = if layer == last { output_gain } else { std::f64::consts::SQRT_2 };
-            self.init.draw(fan_in, fan_out, gain, rng)
+            let hidden = vec![std::f64::consts::SQRT_2; fan_out];
+            self.init.draw(fan_in, if layer == last { output_gains } else { &hidden }, rng)
         }))
     }
 
@@ -97,15 +99,14 @@ impl MlpConfig {
     pub fn network(
         &self,
         inputs: usize,
-        outputs: usize,
-        output_gain: f64,
+        output_gains: &[f64],
         rng: &mut impl Rng,
         device: &Device,
     ) -> Result<AnyNetwork, PolicyError> {
         Ok(match self.recurrent {
-            Cell::None => AnyNetwork::new(self.init(inputs, outputs, output_gain, rng, device)?),
+            Cell::None => AnyNetwork::new(self.init(inputs, output_gains, rng, device)?),
             Cell::Gru | Cell::Lstm => {
-                AnyNetwork::new(self.recurrent(inputs, outputs, output_gain, rng, device)?)
+                AnyNetwork::new(self.recurrent(inputs, output_gains, rng, device)?)
             }
         })
     }
@@ -132,15 +133,15 @@ impl MlpConfig {
     pub(crate) fn recurrent(
         &self,
         inputs: usize,
-        outputs: usize,
-        output_gain: f64,
+        output_gains: &[f64],
         rng: &mut impl Rng,
         device: &Device,
     ) -> Result<Recurrent, PolicyError> {
-        self.parameter_count(inputs, outputs)?;
+        self.parameter_count(inputs, output_gains.len())?;
         let (units, gates) = (self.recurrent_size, self.recurrent.gates());
         let mut map = |from: usize| {
-            let drawn: Vec<_> = (0..gates).map(|_| self.init.draw(from, units, 1.0, rng)).collect();
+            let drawn: Vec<_> =
+                (0..gates).map(|_| self.init.draw(from, &vec![1.0; units], rng)).collect();
             let row =
                 |r: usize| drawn.iter().flat_map(move |(w, _)| &w[r * units..(r + 1) * units]);
             let weight = (0..from).flat_map(row).copied().collect();
@@ -149,8 +150,13 @@ impl MlpConfig {
         };
         let (input, memory) = (map(inputs), map(units));
         let mlp = Self { recurrent: Cell::None, ..self.clone() };
-        let mlp = mlp.init(units, outputs, output_gain, rng, device)?;
+        let mlp = mlp.init(units, output_gains, rng, device)?;
         Ok(Recurrent::new(self.recurrent, input, memory, mlp))
+    }
+
+    /// Width of what the last layer is given.
+    pub(crate) fn last_features(&self, inputs: usize) -> usize {
+        self.hidden.last().copied().unwrap_or_else(|| self.features(inputs))
     }
 
     /// What the hidden layers are given: the recurrent layer's units, or the inputs themselves.
@@ -218,13 +224,13 @@ impl Network for Mlp {
         self.last().forward(self.hidden(x))
     }
 
-    fn forward_with_latent(&self, x: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-        let latent = self.hidden(x);
-        Some((self.last().forward(latent.clone()), latent))
+    fn features(&self) -> Option<usize> {
+        Some(self.last().weight.dims()[0])
     }
 
-    fn latent(&self) -> Option<usize> {
-        Some(self.last().weight.dims()[0])
+    fn step_with_features(&self, x: Tensor<2>, memory: Tensor<2>) -> Option<[Tensor<2>; 3]> {
+        let features = self.hidden(x);
+        Some([self.last().forward(features.clone()), features, memory])
     }
 }
 
@@ -269,7 +275,7 @@ mod tests {
         for activation in [Activation::Tanh, Activation::Relu] {
             let init = Init::BurnDefault;
             let config = MlpConfig { hidden: vec![3], activation, init, ..MlpConfig::default() };
-            let mlp = config.init(2, 1, 1.0, &mut Pcg64::seed_from_u64(7), &device).unwrap();
+            let mlp = config.init(2, &[1.0], &mut Pcg64::seed_from_u64(7), &device).unwrap();
             let p: Vec<f64> = crate::params::flatten(&mlp).into_iter().map(f64::from).collect();
             let x = [0.3f64, -0.8];
             let hidden = (0..3).map(|j| {

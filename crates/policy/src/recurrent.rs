@@ -108,6 +108,15 @@ impl Network for Recurrent {
         let (h, memory) = self.recur(x, memory);
         (self.mlp.forward(h), memory)
     }
+
+    fn features(&self) -> Option<usize> {
+        Network::features(&self.mlp)
+    }
+
+    fn step_with_features(&self, x: Tensor<2>, memory: Tensor<2>) -> Option<[Tensor<2>; 3]> {
+        let (h, memory) = self.recur(x, memory);
+        self.mlp.step_with_features(h, memory)
+    }
 }
 
 #[cfg(test)]
@@ -141,7 +150,7 @@ mod tests {
             ..MlpConfig::default()
         };
         let device = DeviceChoice::Auto.open().unwrap();
-        config.recurrent(INPUTS, 1, 1.0, &mut Pcg64::seed_from_u64(3), &device).unwrap()
+        config.recurrent(INPUTS, &[1.0], &mut Pcg64::seed_from_u64(3), &device).unwrap()
     }
 
     /// Weights by name: W, b, U, c of a layer with `gates` gates, for arithmetic on the host.

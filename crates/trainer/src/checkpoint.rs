@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use elegante_env::EnvRng;
-use elegante_policy::params::{self, Parameters};
+use elegante_policy::{
+    checksum,
+    params::{self, Parameters},
+};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     TrainError,
@@ -29,25 +31,17 @@ pub(crate) struct State {
     pub(crate) next_evaluation: u64,
     /// Seconds trained so far.
     pub(crate) seconds: f64,
-    pub(crate) algorithm: AlgorithmState,
-    /// Action stream of each lane.
-    pub(crate) streams: Vec<EnvRng>,
-}
-
-/// What an algorithm keeps besides its tensors.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AlgorithmState {
-    /// Steps of each network's Adam, by the network's name.
-    pub(crate) adam_steps: BTreeMap<String, u64>,
-    /// Mean and spread of the returns that the value network last learnt from.
-    pub(crate) value_scale: Option<(f64, f64)>,
+    /// What the algorithm and its environments keep besides tensors, by name, each as JSON.
+    pub(crate) parts: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Header {
     version: u32,
     state: State,
+    /// Of the state and every tensor: a bit that flipped in a moment or a stream shows nowhere else.
+    checksum: String,
 }
 
 /// A checkpoint taken apart.
@@ -76,7 +70,8 @@ impl Checkpoint {
             TensorView::new(*dtype, vec![*length], bytes).map(|view| (name.as_str(), view))
         });
         let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| failed(&e))?;
-        let header = Header { version: VERSION, state: self.state.clone() };
+        let checksum = self.checksum()?;
+        let header = Header { version: VERSION, state: self.state.clone(), checksum };
         let header = serde_json::to_string(&header).map_err(|e| failed(&e))?;
         let metadata = HashMap::from([(KEY.to_owned(), header)]);
         safetensors::serialize(views, Some(metadata)).map_err(|e| failed(&e))
@@ -104,7 +99,8 @@ impl Checkpoint {
                 "written in format {version}, and this elegante reads up to {VERSION}: update elegante"
             )));
         }
-        let Header { state, .. } = serde_json::from_str(header).map_err(unreadable)?;
+        let Header { version, state, checksum } =
+            serde_json::from_str(header).map_err(unreadable)?;
         let (mut numbers, mut raw) = (HashMap::new(), HashMap::new());
         for (name, view) in tensors.iter() {
             match view.dtype() {
@@ -125,19 +121,34 @@ impl Checkpoint {
                 }
             }
         }
-        Ok(Self { state, numbers, bytes: raw })
+        let checkpoint = Self { state, numbers, bytes: raw };
+        if version != VERSION || checkpoint.checksum()? != checksum {
+            return Err(failed("its checksum does not match its contents; it is damaged".into()));
+        }
+        Ok(checkpoint)
+    }
+
+    /// The checksum of everything in it, in an order of names.
+    fn checksum(&self) -> Result<String, TrainError> {
+        let state = serde_json::to_string(&self.state);
+        let state = state.map_err(|e| TrainError::Checkpoint(e.to_string()))?;
+        let (numbers, raw): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (self.numbers.iter().collect(), self.bytes.iter().collect());
+        let numbers = numbers.into_iter().flat_map(|(name, numbers)| {
+            name.bytes().chain(numbers.iter().flat_map(|x| x.to_le_bytes()))
+        });
+        let raw =
+            raw.into_iter().flat_map(|(name, bytes)| name.bytes().chain(bytes.iter().copied()));
+        Ok(checksum(state.bytes().chain(numbers).chain(raw)))
     }
 
     /// Puts in a network that learns, under `name`.
     pub(crate) fn put<M: Parameters + Clone>(&mut self, name: &str, learner: &Learner<M>) {
-        let adam = &learner.adam;
-        let parts = [
-            ("", params::flatten(&learner.module)),
-            (".adam.m", adam.first.clone()),
-            (".adam.v", adam.second.clone()),
-        ];
-        self.numbers.extend(parts.map(|(part, numbers)| (format!("{name}{part}"), numbers)));
-        self.state.algorithm.adam_steps.insert(name.to_owned(), adam.steps);
+        self.numbers.insert(name.to_owned(), params::flatten(&learner.module));
+        for (moment, numbers) in learner.optimizer.moments() {
+            self.numbers.insert(format!("{name}.{moment}"), numbers.clone());
+        }
+        self.note(&format!("{name}.steps"), &learner.optimizer.steps());
     }
 
     /// Restores a network that learns from what was put in under `name`.
@@ -148,14 +159,29 @@ impl Checkpoint {
     ) -> Result<(), TrainError> {
         let length = learner.module.count();
         learner.replace(&self.take(name, length)?);
-        learner.adam.first = self.take(&format!("{name}.adam.m"), length)?;
-        learner.adam.second = self.take(&format!("{name}.adam.v"), length)?;
-        learner.adam.steps = *self.state.algorithm.adam_steps.get(name).ok_or_else(|| {
-            TrainError::Checkpoint(format!(
-                "knows no optimiser for `{name}`: it belongs to another configuration"
-            ))
-        })?;
+        for (moment, numbers) in learner.optimizer.moments_mut() {
+            *numbers = self.take(&format!("{name}.{moment}"), length)?;
+        }
+        learner.optimizer.set_steps(self.recall(&format!("{name}.steps"))?);
         Ok(())
+    }
+
+    /// Notes a plain value under `name`.
+    pub(crate) fn note(&mut self, name: &str, value: &impl Serialize) {
+        // What is noted are numbers, streams and lists of them, which always serialise; anything else
+        // would be missed by `recall`.
+        if let Ok(json) = serde_json::to_string(value) {
+            self.state.parts.insert(name.to_owned(), json);
+        }
+    }
+
+    /// The value noted under `name`.
+    pub(crate) fn recall<T: DeserializeOwned>(&self, name: &str) -> Result<T, TrainError> {
+        let other = |why: String| {
+            TrainError::Checkpoint(format!("`{name}` {why}: it belongs to another configuration"))
+        };
+        let json = self.state.parts.get(name).ok_or_else(|| other("is missing".into()))?;
+        serde_json::from_str(json).map_err(|error| other(format!("can't be read ({error})")))
     }
 
     /// Takes out the numbers called `name`, of which there must be `length`, all finite.

@@ -1,12 +1,13 @@
 //! How good a policy is, on episodes it was not trained on.
 
 use elegante_env::{AnyEnv, EnvError, EnvRng, Reset, VecEnv, VectorEnv};
-use elegante_policy::Policy;
+use elegante_policy::{Actor, Policy};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     TrainError,
-    bridge::{distribution, env_actions, policy_config},
+    bridge::{self, env_actions, mask_rows},
+    config::check,
     lanes::{Buffers, ENDLESS},
     returns::mean_std,
     streams::{Purpose, evaluation_seed, stream},
@@ -56,16 +57,14 @@ pub struct Evaluation {
 /// Plays whole episodes, none of which training has seen, and sums up their returns.
 ///
 /// # Errors
-/// When the policy does not fit the environment, or either of them fails.
+/// When the number of episodes makes no sense, the policy does not fit the environment, or either of
+/// them fails.
 pub fn evaluate(
     policy: &Policy,
     make: impl Fn() -> Result<AnyEnv, EnvError>,
     config: &EvalConfig,
 ) -> Result<Evaluation, TrainError> {
-    if config.episodes == 0 {
-        let (name, value) = ("episodes", "0".to_owned());
-        return Err(TrainError::Setting { name, value, expected: "at least 1" });
-    }
+    check_episodes("episodes", config.episodes)?;
     let mut played = Vec::with_capacity(config.episodes);
     for first in (0..config.episodes).step_by(LANES) {
         let episodes = first..config.episodes.min(first + LANES);
@@ -89,16 +88,16 @@ pub fn evaluate(
     })
 }
 
+/// Whether anybody can mean to play so many episodes.
+pub(crate) fn check_episodes(name: &'static str, episodes: usize) -> Result<(), TrainError> {
+    check(name, episodes, (1..=1_000_000).contains(&episodes), "between 1 and 1000000")
+}
+
 /// Whether a policy can act in an environment with these spaces.
 fn fits(policy: &Policy, env: &VecEnv<AnyEnv>) -> Result<(), TrainError> {
     let mine = policy.config();
     let (observation, action) = (env.observation_space(), env.action_space());
-    let wanted = policy_config(&observation, &action, &mine.network, 0.0)?;
-    let same_kind = std::mem::discriminant(&mine.action) == std::mem::discriminant(&wanted.action);
-    if same_kind
-        && mine.observation == wanted.observation
-        && mine.action.outputs() == wanted.action.outputs()
-    {
+    if bridge::fits(mine, &observation, &action) {
         return Ok(());
     }
     Err(TrainError::Unsupported(format!(
@@ -123,7 +122,7 @@ fn play(
     first: usize,
     config: &EvalConfig,
 ) -> Result<Vec<Playing>, TrainError> {
-    let device = policy.device();
+    let mut actor = Actor::new(policy, env.lanes());
     let (width, actions) = (policy.config().observation, policy.config().action.outputs());
     let mut observations = vec![0.0; env.lanes() * width];
     let mut playing = Vec::with_capacity(env.lanes());
@@ -136,24 +135,19 @@ fn play(
     let mut active: Vec<usize> = (0..env.lanes()).collect();
     let mut out = Buffers::new(active.len(), width);
     while !active.is_empty() {
-        let mut valid = Vec::new();
-        for (row, &lane) in active.iter().enumerate() {
-            if let Some(mask) = env.action_mask(lane) {
-                valid.resize(row * actions, true);
-                valid.extend_from_slice(mask);
-            }
-        }
-        if !valid.is_empty() {
-            valid.resize(active.len() * actions, true);
-        }
-        let distribution = distribution(policy, observations, &valid, &device)?;
+        let valid = mask_rows(active.iter().map(|&lane| env.action_mask(lane)), actions)?;
+        let distribution = actor.look(&active, &observations, &valid)?;
         let chosen = if config.deterministic {
             distribution.mode()?
         } else {
             let streams = playing.iter_mut().filter(|lane| !lane.over).map(|lane| &mut lane.stream);
             distribution.sample(streams)?
         };
-        env.step_lanes(&active, env_actions(&policy.clip(chosen)), out.rows(active.len(), width))?;
+        env.step_lanes(
+            &active,
+            env_actions(&policy.to_env(chosen)),
+            out.rows(active.len(), width),
+        )?;
 
         observations = Vec::with_capacity(active.len() * width);
         let mut row = 0;

@@ -4,12 +4,12 @@
 //! however many threads share them, and each lane has an environment and an action stream of its own,
 //! so the number of threads changes nothing but the time.
 
-use elegante_env::{AnyEnv, Ending, EnvRng, StepOut, VecEnv, VectorEnv};
+use elegante_env::{AnyEnv, Ending, EnvError, EnvRng, StepOut, VecEnv, VectorEnv};
 use elegante_policy::{ActionHead, Policy, PolicyConfig};
 
 use crate::{
     TrainError,
-    bridge::{distribution, env_actions},
+    bridge::{env_actions, mask, mask_rows, matrix},
     checkpoint::Checkpoint,
     metrics::Episode,
     streams::{Purpose, stream, training_env_seed},
@@ -100,7 +100,8 @@ impl Lanes {
 
     /// Notes every lane's action stream, observation and environment.
     pub(crate) fn save(&self, checkpoint: &mut Checkpoint) {
-        checkpoint.state.streams = self.lanes().map(|lane| lane.stream.clone()).collect();
+        let streams: Vec<_> = self.lanes().map(|lane| lane.stream.clone()).collect();
+        checkpoint.note("streams", &streams);
         let observations = self.groups.iter().flat_map(|group| &group.observations).copied();
         checkpoint.numbers.insert("observations".into(), observations.collect());
         for group in &self.groups {
@@ -118,7 +119,7 @@ impl Lanes {
         &mut self,
         checkpoint: &mut Checkpoint,
     ) -> Result<Vec<usize>, TrainError> {
-        let (lanes, streams) = (self.lanes().count(), checkpoint.state.streams.clone());
+        let (lanes, streams) = (self.lanes().count(), checkpoint.recall::<Vec<EnvRng>>("streams")?);
         if streams.len() != lanes {
             let reason = format!("has {} lanes where this run has {lanes}", streams.len());
             return Err(TrainError::Checkpoint(reason));
@@ -152,12 +153,24 @@ fn in_order_of_time(mut episodes: Vec<Finished>) -> Vec<Episode> {
     episodes.into_iter().map(|finished| finished.episode).collect()
 }
 
+/// The error of a group, in which lanes count from `first`, with the lane's number among all lanes.
+fn numbered(error: EnvError, first: usize) -> EnvError {
+    match error {
+        EnvError::NonFinite { lane, what, value } => {
+            EnvError::NonFinite { lane: first + lane, what, value }
+        }
+        other => other,
+    }
+}
+
 /// A few lanes that are stepped together.
 struct Group {
     env: VecEnv<AnyEnv>,
     lanes: Vec<Lane>,
     /// The observation that each lane will act on next: `[lanes × width]`.
     observations: Vec<f32>,
+    /// Number of its first lane among all lanes.
+    first: usize,
     width: usize,
     actions: usize,
 }
@@ -201,8 +214,9 @@ impl Group {
         let lanes: Vec<Lane> = lanes.collect();
         let mut observations = vec![0.0; lanes.len() * width];
         let mut env = VecEnv::new(envs)?;
-        env.reset(training_env_seed(seed) + first as u64, &mut observations)?;
-        Ok(Self { env, lanes, observations, width, actions })
+        let reset = env.reset(training_env_seed(seed) + first as u64, &mut observations);
+        reset.map_err(|error| numbered(error, first))?;
+        Ok(Self { env, lanes, observations, first, width, actions })
     }
 
     /// Runs every lane until it has met its `share` of steps and its trajectory has ended.
@@ -217,15 +231,18 @@ impl Group {
                 break;
             }
             let observed = self.observe(&active);
-            let valid = self.masks(&active);
-            let distribution = distribution(policy, observed, &valid, &device)?;
+            let valid = self.masks(&active)?;
+            policy.config().action.check_mask(&valid)?;
+            let valid = mask(&valid, self.actions, &device);
+            let distribution = policy.forward(matrix(observed, self.width, &device), valid);
             let streams =
                 self.lanes.iter_mut().filter(|lane| lane.active).map(|lane| &mut lane.stream);
             let drawn = distribution.sample(streams)?;
             // The batch keeps what was drawn; the environment gets the nearest thing it allows.
-            let taken = policy.clip(drawn.clone());
+            let taken = policy.to_env(drawn.clone());
             let step = out.rows(active.len(), self.width);
-            self.env.step_lanes(&active, env_actions(&taken), step)?;
+            let stepped = self.env.step_lanes(&active, env_actions(&taken), step);
+            stepped.map_err(|error| numbered(error, self.first))?;
             for (row, &lane) in active.iter().enumerate() {
                 let observation =
                     &mut self.observations[lane * self.width..(lane + 1) * self.width];
@@ -247,20 +264,13 @@ impl Group {
     }
 
     /// The masks of the active lanes, a row each; empty when all their actions are valid.
-    fn masks(&mut self, active: &[usize]) -> Vec<bool> {
-        let mut rows = Vec::new();
-        for (row, &lane) in active.iter().enumerate() {
-            let mask = self.env.action_mask(lane);
-            self.lanes[lane].batch.push_mask(mask, self.actions);
-            if let Some(mask) = mask {
-                rows.resize(row * self.actions, true);
-                rows.extend_from_slice(mask);
-            }
+    fn masks(&mut self, active: &[usize]) -> Result<Vec<bool>, EnvError> {
+        let Self { env, lanes, actions, .. } = self;
+        let rows = mask_rows(active.iter().map(|&lane| env.action_mask(lane)), *actions)?;
+        for &lane in active {
+            lanes[lane].batch.push_mask(env.action_mask(lane), *actions);
         }
-        if !rows.is_empty() {
-            rows.resize(active.len() * self.actions, true);
-        }
-        rows
+        Ok(rows)
     }
 }
 
@@ -321,6 +331,16 @@ impl Buffers {
             rewards: vec![0.0; lanes],
             endings: vec![None; lanes],
         }
+    }
+
+    /// The final observation of a row whose episode the last step ended.
+    pub(crate) fn final_row(&self, row: usize, width: usize) -> &[f32] {
+        &self.final_observations[row * width..(row + 1) * width]
+    }
+
+    /// All final observations; rows whose episode goes on hold older ones.
+    pub(crate) fn final_observations_mut(&mut self) -> &mut [f32] {
+        &mut self.final_observations
     }
 
     /// The first `rows` rows, for a step of that many lanes.

@@ -10,12 +10,14 @@
 //! ```
 
 use burn::tensor::Device;
-use elegante_policy::{MlpConfig, Policy, PolicyConfig, ValueNet};
+use elegante_policy::{MlpConfig, Policy, ValueNet};
 
 use crate::{
     Estimator, ReinforceConfig, TrainError,
-    bridge::{distribution, matrix, vector},
+    algorithms::{Batch, Learnt, Method, Setup},
+    bridge::{mask, matrix, vector},
     checkpoint::Checkpoint,
+    lanes::Lanes,
     loss::{policy_gradient, value_mse},
     optim::{Descent, Learner},
     returns::{explained_variance, mean_std, rewards_to_go, standardize, total_returns},
@@ -23,62 +25,55 @@ use crate::{
     trajectories::Trajectories,
 };
 
-/// The state of REINFORCE: a policy that learns, and what it compares returns with.
-#[derive(Clone, Debug)]
+/// The state of REINFORCE: environments, a policy that learns, and what it compares returns with.
 pub(crate) struct Reinforce {
     config: ReinforceConfig,
-    pub(crate) policy: Learner<Policy>,
-    pub(crate) baseline: Option<Baseline>,
+    lanes: Lanes,
+    policy: Learner<Policy>,
+    baseline: Option<Baseline>,
     /// With more than one, V learns while πθ does.
     threads: usize,
     device: Device,
 }
 
-/// What one update measured.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Update {
-    pub(crate) loss: f64,
-    pub(crate) entropy: f64,
-    pub(crate) grad_norm: f64,
-    pub(crate) learning_rate: f64,
-    pub(crate) value_loss: Option<f64>,
-    pub(crate) explained_variance: Option<f64>,
-}
-
 impl Reinforce {
-    pub(crate) fn new(
-        config: ReinforceConfig,
-        policy: &PolicyConfig,
-        network: &MlpConfig,
-        seed: u64,
-        threads: usize,
-        device: Device,
-    ) -> Result<Self, TrainError> {
-        let policy = policy.init(&mut stream(seed, Purpose::PolicyInit, 0), &device)?;
+    pub(crate) fn new(config: &ReinforceConfig, setup: Setup<'_>) -> Result<Self, TrainError> {
+        let Setup { envs, policy: wanted, network, seed, threads, device } = setup;
+        let policy = wanted.init(&mut stream(seed, Purpose::PolicyInit, 0), &device)?;
         let baseline = (config.estimator == Estimator::Baseline)
-            .then(|| Baseline::new(&config, network, policy.config().observation, seed, &device))
+            .then(|| Baseline::new(config, network, wanted.observation, seed, &device))
             .transpose()?;
-        let policy = Learner::new(policy, config.adam_epsilon, config.max_grad_norm);
-        Ok(Self { config, policy, baseline, threads, device })
+        Ok(Self {
+            lanes: Lanes::new(envs, seed, &wanted, threads)?,
+            policy: Learner::adam(policy, config.adam_epsilon, config.max_grad_norm),
+            baseline,
+            config: config.clone(),
+            threads,
+            device,
+        })
     }
 
-    /// πθ as it acts: without autodiff.
-    pub(crate) fn acting(&self) -> Policy {
-        self.policy.module.valid()
-    }
-
-    /// Steps to collect before an update.
-    pub(crate) fn batch_steps(&self) -> usize {
-        self.config.batch_steps
-    }
-
-    /// One update from a batch of whole trajectories, `left` ∈ [0, 1] of the run being still to come.
-    pub(crate) fn update(
+    /// An error leaves both networks as they were, also when only one of them met it.
+    fn learn_or_not(
         &mut self,
         batch: &Trajectories,
         left: f64,
         update: u64,
-    ) -> Result<Update, TrainError> {
+    ) -> Result<Learnt, TrainError> {
+        let before = (self.policy.clone(), self.baseline.clone());
+        let learnt = self.learn(batch, left, update);
+        if learnt.is_err() {
+            (self.policy, self.baseline) = before;
+        }
+        learnt
+    }
+
+    fn learn(
+        &mut self,
+        batch: &Trajectories,
+        left: f64,
+        update: u64,
+    ) -> Result<Learnt, TrainError> {
         let returns = match self.config.estimator {
             Estimator::TotalReturn => total_returns(batch, self.config.gamma),
             Estimator::RewardToGo | Estimator::Baseline => rewards_to_go(batch, self.config.gamma),
@@ -100,33 +95,50 @@ impl Reinforce {
         let ascend = || ascend(config, policy, batch, &weights, left, update, device);
         let (value_loss, (descent, entropy)) = join(both, learn, ascend)?;
 
-        Ok(Update {
+        let explained = expected.map(|expected| explained_variance(&returns, &expected));
+        let values = [("value_loss", value_loss), ("explained_variance", explained)];
+        Ok(Learnt {
             loss: descent.loss,
             entropy,
             grad_norm: descent.grad_norm,
             learning_rate: self.config.schedule.at(self.config.learning_rate, left),
-            value_loss,
-            explained_variance: expected.map(|expected| explained_variance(&returns, &expected)),
+            values: values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
         })
     }
+}
 
-    /// Notes all that the next update depends on.
-    pub(crate) fn save(&self, checkpoint: &mut Checkpoint) {
+impl Method for Reinforce {
+    fn update(&mut self, left: f64, update: u64) -> Result<Batch, TrainError> {
+        let (batch, mut episodes) = self.lanes.collect(&self.acting(), self.config.batch_steps)?;
+        let mut steps = 0;
+        for episode in &mut episodes {
+            steps += episode.length as u64;
+            episode.steps = steps;
+        }
+        let learnt = self.learn_or_not(&batch, left, update)?;
+        Ok(Batch { steps: batch.steps(), episodes, learnt })
+    }
+
+    fn acting(&self) -> Policy {
+        self.policy.module.valid()
+    }
+
+    fn save(&self, checkpoint: &mut Checkpoint) {
         checkpoint.put("policy", &self.policy);
         if let Some(baseline) = &self.baseline {
             checkpoint.put("value", &baseline.net);
-            checkpoint.state.algorithm.value_scale = Some(baseline.scale);
+            checkpoint.note("value.scale", &baseline.scale);
         }
+        self.lanes.save(checkpoint);
     }
 
-    /// Goes back to what [`save`](Self::save) noted.
-    pub(crate) fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<(), TrainError> {
+    fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<Vec<usize>, TrainError> {
         checkpoint.get("policy", &mut self.policy)?;
         if let Some(baseline) = &mut self.baseline {
             checkpoint.get("value", &mut baseline.net)?;
-            baseline.scale = checkpoint.state.algorithm.value_scale.unwrap_or(baseline.scale);
+            baseline.scale = checkpoint.recall("value.scale")?;
         }
-        Ok(())
+        self.lanes.restore(checkpoint)
     }
 }
 
@@ -141,7 +153,9 @@ fn ascend(
     device: &Device,
 ) -> Result<(Descent, f64), TrainError> {
     let observations = batch.observations.clone();
-    let π = distribution(&policy.module, observations, &batch.valid, device)?;
+    let config = policy.module.config();
+    let valid = mask(&batch.valid, config.action.outputs(), device);
+    let π = policy.module.forward(matrix(observations, config.observation, device), valid);
     let log_prob = π.log_prob(batch.actions.to_tensor(device));
     let entropy = π.entropy();
 
@@ -177,10 +191,10 @@ fn join<A: Send, B>(
 /// about 1. It is read with the scale that it was fitted with, from earlier batches: Vφ(sₜ) then does
 /// not depend on the actions it is compared with, and subtracting it leaves the gradient unbiased.
 #[derive(Clone, Debug)]
-pub(crate) struct Baseline {
-    pub(crate) net: Learner<ValueNet>,
+struct Baseline {
+    net: Learner<ValueNet>,
     /// Mean and spread of the returns that it last learnt from.
-    pub(crate) scale: (f64, f64),
+    scale: (f64, f64),
     observation: usize,
     device: Device,
 }
@@ -195,7 +209,7 @@ impl Baseline {
     ) -> Result<Self, TrainError> {
         let mut stream = stream(seed, Purpose::ValueInit, 0);
         let net = ValueNet::init(network, observation, &mut stream, device)?;
-        let net = Learner::new(net, config.adam_epsilon, config.max_grad_norm);
+        let net = Learner::adam(net, config.adam_epsilon, config.max_grad_norm);
         Ok(Self { net, scale: (0.0, 1.0), observation, device: device.clone() })
     }
 
