@@ -63,9 +63,9 @@ impl RmsProp {
 
     /// v ← α v + (1 − α) g², θ ← θ − lr g/(√v + ε).
     pub fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) {
-        let (α, step) = (self.decay, learning_rate as f32);
+        let (decay, step) = (self.decay, learning_rate as f32);
         for ((θ, g), v) in parameters.iter_mut().zip(gradient).zip(&mut self.second) {
-            *v = α * *v + (1.0 - α) * g * g;
+            *v = decay * *v + (1.0 - decay) * g * g;
             *θ -= step * g / (v.sqrt() + self.epsilon);
         }
     }

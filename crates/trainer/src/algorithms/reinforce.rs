@@ -88,7 +88,7 @@ impl Reinforce {
         }
 
         // V learns from the same batch, after its prediction was taken and beside the policy.
-        let Self { config, policy, baseline, threads, device } = self;
+        let Self { config, policy, baseline, threads, device, .. } = self;
         let both = *threads > 1 && baseline.is_some();
         let learn =
             || baseline.as_mut().map(|v| v.fit(config, batch, &returns, left, update)).transpose();
@@ -153,9 +153,9 @@ fn ascend(
     device: &Device,
 ) -> Result<(Descent, f64), TrainError> {
     let observations = batch.observations.clone();
-    let config = policy.module.config();
-    let valid = mask(&batch.valid, config.action.outputs(), device);
-    let π = policy.module.forward(matrix(observations, config.observation, device), valid);
+    let shape = policy.module.config();
+    let valid = mask(&batch.valid, shape.action.outputs(), device);
+    let π = policy.module.forward(matrix(observations, shape.observation, device), valid);
     let log_prob = π.log_prob(batch.actions.to_tensor(device));
     let entropy = π.entropy();
 
