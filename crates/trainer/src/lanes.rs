@@ -353,3 +353,36 @@ impl Buffers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elegante_policy::ActionBatch;
+
+    #[test]
+    fn a_trajectory_that_does_not_end_is_given_up_by_name() {
+        let mut lane = Lane {
+            stream: EnvRng::new(0),
+            batch: Trajectories::new(ActionBatch::Discrete(Vec::new())),
+            finished: Vec::new(),
+            number: 7,
+            length: 0,
+            episode_return: 0.0,
+            active: false,
+        };
+        lane.begin();
+        let mut ticks = 0..;
+        let error = loop {
+            if let Err(error) = lane.record(0.0, None, ticks.next().unwrap(), 10) {
+                break error.to_string();
+            }
+        };
+        assert_eq!(ticks.start, ENDLESS);
+        assert!(error.contains("lane 7 has gone on for 1000000 steps"), "{error}");
+        // One that ended just in time is a trajectory like any other.
+        lane.begin();
+        (1..ENDLESS).for_each(|tick| lane.record(0.0, None, tick, 10).unwrap());
+        lane.record(0.0, Some(Ending::Truncated), ENDLESS, 10).unwrap();
+        assert!(!lane.active);
+    }
+}

@@ -78,6 +78,11 @@ impl Reinforce {
             Estimator::TotalReturn => total_returns(batch, self.config.gamma),
             Estimator::RewardToGo | Estimator::Baseline => rewards_to_go(batch, self.config.gamma),
         };
+        // Rewards of 1e200 have a sum, but no variance: standardised they would all be 0.
+        let (_, value) = mean_std(&returns);
+        if !value.is_finite() {
+            return Err(TrainError::NotFinite { update, what: "spread of the returns", value });
+        }
         let expected = self.baseline.as_ref().map(|v| v.predict(batch));
         let mut weights = match &expected {
             Some(expected) => returns.iter().zip(expected).map(|(g, v)| g - v).collect(),
