@@ -28,6 +28,15 @@ pub struct AlgorithmInfo {
 /// Every algorithm, the default first.
 pub const ALGORITHMS: &[AlgorithmInfo] = &[
     AlgorithmInfo {
+        id: "reinforce",
+        summary: "The policy gradient itself, from whole trajectories; estimators total-return, reward-to-go and baseline.",
+        source: "Williams, 1992: Simple statistical gradient-following algorithms for connectionist reinforcement learning",
+        actions: ACTIONS,
+        settings: ReinforceConfig::SETTINGS,
+        presets: include_str!("../presets/reinforce.toml"),
+        read: |table| table.try_into().map(Algorithm::Reinforce),
+    },
+    AlgorithmInfo {
         id: "ppo",
         summary: "Proximal policy optimisation: many small steps on each rollout, kept close to the policy that collected it.",
         source: "Schulman et al., 2017: Proximal policy optimization algorithms",
@@ -44,15 +53,6 @@ pub const ALGORITHMS: &[AlgorithmInfo] = &[
         settings: A2cConfig::SETTINGS,
         presets: include_str!("../presets/a2c.toml"),
         read: |table| table.try_into().map(Algorithm::A2c),
-    },
-    AlgorithmInfo {
-        id: "reinforce",
-        summary: "The policy gradient itself, from whole trajectories; estimators total-return, reward-to-go and baseline.",
-        source: "Williams, 1992: Simple statistical gradient-following algorithms for connectionist reinforcement learning",
-        actions: ACTIONS,
-        settings: ReinforceConfig::SETTINGS,
-        presets: include_str!("../presets/reinforce.toml"),
-        read: |table| table.try_into().map(Algorithm::Reinforce),
     },
 ];
 

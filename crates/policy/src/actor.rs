@@ -13,13 +13,8 @@ use crate::{Distribution, Policy, PolicyError};
 /// use elegante_policy::{ActionHead, Actor, Cell, DeviceChoice, MlpConfig, PolicyConfig};
 /// use rand::SeedableRng;
 ///
-/// let config = PolicyConfig {
-///     observation: 2,
-///     action: ActionHead::Categorical { n: 3 },
-///     network: MlpConfig { recurrent: Cell::Gru, ..MlpConfig::default() },
-///     value_output: false,
-///     input: None,
-/// };
+/// let network = MlpConfig { recurrent: Cell::Gru, ..MlpConfig::default() };
+/// let config = PolicyConfig::new(2, ActionHead::Categorical { n: 3 }, network);
 /// let mut rng = rand_pcg::Pcg64::seed_from_u64(0);
 /// let policy = config.init(&mut rng, &DeviceChoice::Auto.open()?)?;
 /// let mut actor = Actor::new(&policy, 1);

@@ -361,7 +361,7 @@ mod tests {
 
     fn config(action: ActionHead) -> PolicyConfig {
         let network = MlpConfig { hidden: vec![6, 5], ..MlpConfig::default() };
-        PolicyConfig { observation: 3, action, network }
+        PolicyConfig::new(3, action, network)
     }
 
     fn policy(action: ActionHead, device: &Device) -> Policy {

@@ -72,6 +72,11 @@ impl InputScale {
 }
 
 impl PolicyConfig {
+    /// A policy whose network says nothing else, and sees observations as they are.
+    pub fn new(observation: usize, action: ActionHead, network: MlpConfig) -> Self {
+        Self { observation, action, network, value_output: false, input: None }
+    }
+
     /// Number of parameters that such a policy has.
     ///
     /// # Errors
@@ -137,13 +142,7 @@ impl PolicyConfig {
 /// use elegante_policy::{ActionBatch, ActionHead, DeviceChoice, MlpConfig, PolicyConfig};
 /// use rand::SeedableRng;
 ///
-/// let config = PolicyConfig {
-///     observation: 4,
-///     action: ActionHead::Categorical { n: 2 },
-///     network: MlpConfig::default(),
-///     value_output: false,
-///     input: None,
-/// };
+/// let config = PolicyConfig::new(4, ActionHead::Categorical { n: 2 }, MlpConfig::default());
 /// let mut rng = rand_pcg::Pcg64::seed_from_u64(0);
 /// let policy = config.init(&mut rng, &DeviceChoice::Auto.open()?)?;
 ///
