@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod action;
+pub mod check;
 mod classic;
 mod env;
 mod erased;
@@ -12,10 +13,11 @@ mod rng;
 pub mod scene;
 pub mod space;
 pub mod state;
-mod time_limit;
 mod vector;
+pub mod wrappers;
 
 pub use action::{Action, ActionKind, Actions};
+pub use check::check_env;
 pub use classic::CartPole;
 pub use env::{Ending, Env, Reset, Step};
 pub use erased::{AnyEnv, DynEnv};
@@ -26,5 +28,5 @@ pub use scene::Scene;
 pub use space::{
     BoxSpace, DictSpace, Discrete, MultiBinary, MultiDiscrete, Space, TupleSpace, Value,
 };
-pub use time_limit::TimeLimit;
 pub use vector::{StepOut, VecEnv, VectorEnv};
+pub use wrappers::TimeLimit;
