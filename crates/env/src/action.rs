@@ -30,6 +30,18 @@ impl Action<'_> {
     }
 }
 
+/// The bare index or list.
+impl fmt::Display for Action<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discrete(index) => index.fmt(f),
+            Self::Continuous(values) => fmt::Debug::fmt(values, f),
+            Self::MultiDiscrete(indices) => fmt::Debug::fmt(indices, f),
+            Self::MultiBinary(switches) => fmt::Debug::fmt(switches, f),
+        }
+    }
+}
+
 /// Actions for several lanes at once, a row each.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Actions<'a> {
@@ -102,6 +114,9 @@ pub trait ActionKind:
     + ToOwned<Owned: Clone + Default + fmt::Debug + PartialEq + Send + Serialize + DeserializeOwned>
     + 'static
 {
+    /// What such actions are called in words.
+    const NAME: &'static str;
+
     /// The space such actions come from.
     type Space: Into<Space> + Clone + fmt::Debug + fmt::Display + PartialEq + Send + Sync;
 
@@ -119,6 +134,7 @@ pub trait ActionKind:
 }
 
 impl ActionKind for usize {
+    const NAME: &'static str = "discrete";
     type Space = Discrete;
 
     fn space(space: &Space) -> Option<Discrete> {
@@ -134,7 +150,7 @@ impl ActionKind for usize {
     fn unerase<R>(action: Action<'_>, use_it: impl FnOnce(&Self) -> R) -> Result<R, EnvError> {
         match action {
             Action::Discrete(index) => Ok(use_it(&index)),
-            other => Err(EnvError::ActionKind { given: other.kind(), expected: "discrete" }),
+            other => Err(EnvError::ActionKind { given: other.kind(), expected: Self::NAME }),
         }
     }
 }
@@ -142,6 +158,7 @@ impl ActionKind for usize {
 macro_rules! slice_kind {
     ($entry:ty, $kind:ident, $words:literal, $space_kind:ident($space:ty)) => {
         impl ActionKind for [$entry] {
+            const NAME: &'static str = $words;
             type Space = $space;
 
             fn space(space: &Space) -> Option<$space> {
@@ -160,7 +177,9 @@ macro_rules! slice_kind {
             ) -> Result<R, EnvError> {
                 match action {
                     Action::$kind(entries) => Ok(use_it(entries)),
-                    other => Err(EnvError::ActionKind { given: other.kind(), expected: $words }),
+                    other => {
+                        Err(EnvError::ActionKind { given: other.kind(), expected: Self::NAME })
+                    }
                 }
             }
         }

@@ -13,7 +13,7 @@ pub use mountain_car::MountainCar;
 pub use mountain_car_continuous::MountainCarContinuous;
 pub use pendulum::Pendulum;
 
-use crate::{Entry, time_limit::limited};
+use crate::{Entry, wrappers::limited};
 
 /// The registry's entries for this folder, a line for each environment.
 pub(crate) fn entries() -> Vec<Entry> {
