@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::{Clock, Pushed};
 use elegante_env::{
-    Action, BoxSpace, DictSpace, Discrete, DynEnv, Env, EnvError, EnvRng, MultiBinary,
-    MultiDiscrete, Registry, Reset, Scene, Space, Step, TimeLimit,
+    Action, BoxSpace, DictSpace, Discrete, Env, EnvError, EnvRng, MultiBinary, MultiDiscrete,
+    Registry, Reset, Scene, Space, Step, TimeLimit,
     check::{EnvChecker, Report, Rule},
     check_env, state,
     wrappers::Check,
@@ -83,7 +83,7 @@ impl Walk {
 }
 
 /// The erased trait, because a typed environment can't even be written with some of the faults.
-impl DynEnv for Walk {
+impl elegante_env::DynEnv for Walk {
     fn observation_space(&self) -> Space {
         match self.fault {
             Fault::EmptyObservation => BoxSpace::unbounded(0).into(),
@@ -289,10 +289,16 @@ fn fresh_environments_are_compared() {
     let made = AtomicU32::new(0);
     let report = EnvChecker::default()
         .check_factory(|| {
-            Ok(Drift { unlike: made.fetch_add(1, Ordering::Relaxed), ..Drift::default() })
+            Ok(Drift {
+                unlike: made.fetch_add(1, Ordering::Relaxed),
+                clips: true,
+                ..Drift::default()
+            })
         })
         .unwrap();
-    assert_eq!(rules(&report), [Rule::Reproducible, Rule::StateComplete]);
+    // It never ends, and so never asks whether an episode is under way.
+    let expected = [Rule::StepNeedsEpisode, Rule::Reproducible, Rule::StateComplete];
+    assert_eq!(rules(&report), expected, "{report}");
     assert!(report.to_string().contains("in a second environment with the same seed"), "{report}");
     let failed = EnvChecker::default().check_factory::<Walk>(|| Err(EnvError::custom("none left")));
     assert_eq!(failed.unwrap_err().to_string(), "none left");
@@ -426,7 +432,7 @@ impl Env for Typed {
     type Action = usize;
 
     fn observation_space(&self) -> Space {
-        DynEnv::observation_space(&self.0)
+        elegante_env::DynEnv::observation_space(&self.0)
     }
 
     fn action_space(&self) -> Discrete {
@@ -434,15 +440,15 @@ impl Env for Typed {
     }
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
-        DynEnv::reset(&mut self.0, reset, obs)
+        elegante_env::DynEnv::reset(&mut self.0, reset, obs)
     }
 
     fn step(&mut self, action: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
-        DynEnv::step(&mut self.0, Action::Discrete(*action), obs)
+        elegante_env::DynEnv::step(&mut self.0, Action::Discrete(*action), obs)
     }
 
     fn action_mask(&self) -> Option<&[bool]> {
-        DynEnv::action_mask(&self.0)
+        elegante_env::DynEnv::action_mask(&self.0)
     }
 }
 

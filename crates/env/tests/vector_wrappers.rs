@@ -208,14 +208,10 @@ fn lanes_share_one_statistic_of_returns() {
         let actions = [0, 2, 2 * (t % 2)];
         env.step(Actions::Discrete(&actions), rows.out()).unwrap();
         let raw = actions.map(|action| (t % 5 + 1) as f64 + action as f64 / 10.0);
-        for lane in 0..LANES {
-            discounted[lane] = 0.5 * discounted[lane] + raw[lane];
-        }
+        discounted.iter_mut().zip(raw).for_each(|(g, reward)| *g = 0.5 * *g + reward);
         returns.update(&discounted).unwrap();
-        for lane in 0..LANES {
-            let expected = (raw[lane] / (returns.variance(0) + 1e-8).sqrt()).min(10.0);
-            assert_eq!(rows.rewards[lane], expected);
-        }
+        let deviation = (returns.variance(0) + 1e-8).sqrt();
+        assert_eq!(rows.rewards, raw.map(|reward| (reward / deviation).min(10.0)));
         if t % 5 == 4 {
             assert!(rows.endings.iter().all(Option::is_some));
             discounted = [0.0; LANES];

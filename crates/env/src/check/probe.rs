@@ -50,8 +50,11 @@ impl<'a> Probe<'a> {
 
     fn play<E: DynEnv + ?Sized>(&mut self, env: &mut E) {
         let effort = self.effort;
-        for &seed in &effort.seeds {
-            self.reproducible(env, seed);
+        let traces: Vec<_> =
+            effort.seeds.iter().map(|&seed| self.reproducible(env, seed)).collect();
+        if traces.iter().all(|trace| trace.endings == 0 && trace.len() > effort.steps) {
+            let note = "no episode ended, so that endings were not checked; TimeLimit ends what would go on for ever";
+            self.player.report.note(note);
         }
         self.after_an_ending(env);
         self.outside_actions(env);
@@ -93,16 +96,13 @@ impl<'a> Probe<'a> {
     }
 
     /// The same seed and actions twice, the second time out of the middle of an episode.
-    fn reproducible<E: DynEnv + ?Sized>(&mut self, env: &mut E, seed: u64) {
+    fn reproducible<E: DynEnv + ?Sized>(&mut self, env: &mut E, seed: u64) -> Trace {
         let first = self.player.trace(env, seed, self.effort.steps);
         let again = self.player.trace(env, seed, self.effort.steps);
         if let Some(difference) = first.difference(&again) {
             self.add(Rule::Reproducible, format!("reset with seed {seed} once more, {difference}"));
         }
-        if first.endings == 0 {
-            let note = "no episode ended, so that endings were not checked; TimeLimit ends what would go on for ever";
-            self.player.report.note(note);
-        }
+        first
     }
 
     fn before_the_first_reset<E: DynEnv>(&mut self, env: &mut E) {
