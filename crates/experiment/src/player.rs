@@ -70,8 +70,8 @@ impl<'a> Player<'a> {
         } else {
             self.policy.act(&self.observation)?
         };
-        let dims = self.policy.config().action.outputs();
-        let step = self.env.step(env_actions(&action).row(0, dims), &mut self.observation)?;
+        let taken = env_actions(&action)?.row(0, action.dims());
+        let step = self.env.step(taken, &mut self.observation)?;
         self.episode_return += step.reward;
         self.length += 1;
         Ok(Moment {

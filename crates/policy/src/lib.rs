@@ -16,7 +16,10 @@ mod policy;
 mod settings;
 
 pub use device::DeviceChoice;
-pub use distribution::{ActionBatch, ActionTensor, Categorical, DiagGaussian, Distribution};
+pub use distribution::{
+    ActionBatch, ActionTensor, Bernoulli, Beta, Categorical, DiagGaussian, Distribution,
+    Exploration, Gsde, MultiCategorical, SquashedGaussian,
+};
 pub use error::PolicyError;
 pub use file::write_atomic;
 pub use init::Init;

@@ -171,21 +171,23 @@ impl Policy {
     pub fn forward(&self, observations: Tensor<2>, valid: Option<Tensor<2, Bool>>) -> Distribution {
         let out = self.net.forward(observations);
         match (&self.log_std, valid) {
-            (Some(log_std), _) => Distribution::Gaussian(DiagGaussian::new(out, log_std.val())),
+            (Some(log_std), _) => {
+                Distribution::Gaussian(DiagGaussian::new(out, log_std.val().unsqueeze()))
+            }
             (None, Some(valid)) => Distribution::Categorical(Categorical::masked(out, valid)),
             (None, None) => Distribution::Categorical(Categorical::new(out)),
         }
     }
 
-    /// The most probable action for one observation, clipped to the action space's bounds.
+    /// The most probable action for one observation, as an environment takes it.
     ///
     /// # Errors
     /// When the observation has the wrong length or a NaN in it, or the weights have diverged.
     pub fn act(&self, observation: &[f32]) -> Result<ActionBatch, PolicyError> {
-        self.one(observation)?.mode().map(|action| self.clip(action))
+        self.one(observation)?.mode().map(|action| self.to_env(action))
     }
 
-    /// An action drawn from πθ(·|s) for one observation, clipped to the action space's bounds.
+    /// An action drawn from πθ(·|s) for one observation, as an environment takes it.
     ///
     /// # Errors
     /// As [`act`](Self::act).
@@ -194,12 +196,13 @@ impl Policy {
         observation: &[f32],
         rng: &mut impl Rng,
     ) -> Result<ActionBatch, PolicyError> {
-        self.one(observation)?.sample([rng]).map(|action| self.clip(action))
+        self.one(observation)?.sample([rng]).map(|action| self.to_env(action))
     }
 
-    /// The actions moved to the nearest point of the action space; discrete ones as they are.
+    /// Drawn actions as an environment takes them: moved to the nearest point of the action space;
+    /// discrete ones as they are.
     #[must_use]
-    pub fn clip(&self, mut actions: ActionBatch) -> ActionBatch {
+    pub fn to_env(&self, mut actions: ActionBatch) -> ActionBatch {
         if let (ActionBatch::Continuous { values, dims }, ActionHead::Gaussian { low, high, .. }) =
             (&mut actions, &self.config.action)
         {

@@ -51,10 +51,19 @@ pub(crate) fn distribution(
 }
 
 /// A policy's actions as an environment takes them.
-pub fn env_actions(batch: &ActionBatch) -> Actions<'_> {
+///
+/// # Errors
+/// [`TrainError::Unsupported`] for a kind of action that no environment takes.
+pub fn env_actions(batch: &ActionBatch) -> Result<Actions<'_>, TrainError> {
     match batch {
-        ActionBatch::Discrete(indices) => Actions::Discrete(indices),
-        ActionBatch::Continuous { values, .. } => Actions::Continuous(values),
+        ActionBatch::Discrete(indices) => Ok(Actions::Discrete(indices)),
+        ActionBatch::Continuous { values, .. } => Ok(Actions::Continuous(values)),
+        ActionBatch::MultiDiscrete { .. } | ActionBatch::MultiBinary { .. } => {
+            Err(TrainError::Unsupported(
+                "environments take one discrete action or a real vector, and this policy draws neither"
+                    .into(),
+            ))
+        }
     }
 }
 

@@ -153,7 +153,8 @@ fn play(
             let streams = playing.iter_mut().filter(|lane| !lane.over).map(|lane| &mut lane.stream);
             distribution.sample(streams)?
         };
-        env.step_lanes(&active, env_actions(&policy.clip(chosen)), out.rows(active.len(), width))?;
+        let taken = policy.to_env(chosen);
+        env.step_lanes(&active, env_actions(&taken)?, out.rows(active.len(), width))?;
 
         observations = Vec::with_capacity(active.len() * width);
         let mut row = 0;

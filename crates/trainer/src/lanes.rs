@@ -223,9 +223,9 @@ impl Group {
                 self.lanes.iter_mut().filter(|lane| lane.active).map(|lane| &mut lane.stream);
             let drawn = distribution.sample(streams)?;
             // The batch keeps what was drawn; the environment gets the nearest thing it allows.
-            let taken = policy.clip(drawn.clone());
+            let taken = policy.to_env(drawn.clone());
             let step = out.rows(active.len(), self.width);
-            self.env.step_lanes(&active, env_actions(&taken), step)?;
+            self.env.step_lanes(&active, env_actions(&taken)?, step)?;
             for (row, &lane) in active.iter().enumerate() {
                 let observation =
                     &mut self.observations[lane * self.width..(lane + 1) * self.width];
