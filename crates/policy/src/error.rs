@@ -74,6 +74,16 @@ pub enum PolicyError {
         /// Row of the batch.
         row: usize,
     },
+    /// An action mask that leaves one part of an action nothing to choose.
+    #[error(
+        "the action mask for row {row} forbids every choice of component {component}: an environment must leave each at least one"
+    )]
+    NothingValidIn {
+        /// Row of the batch.
+        row: usize,
+        /// Component of the action, from 0.
+        component: usize,
+    },
     /// The file could not be read or written.
     #[error("{}: {source}", .path.display())]
     Io {

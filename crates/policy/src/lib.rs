@@ -9,6 +9,7 @@ mod device;
 mod distribution;
 mod error;
 mod file;
+mod head;
 mod init;
 mod network;
 pub mod params;
@@ -22,7 +23,8 @@ pub use distribution::{
 };
 pub use error::PolicyError;
 pub use file::write_atomic;
+pub use head::ActionHead;
 pub use init::Init;
 pub use network::{Activation, Mlp, MlpConfig, tanh};
-pub use policy::{ActionHead, Policy, PolicyConfig, ValueNet};
+pub use policy::{Policy, PolicyConfig, ValueNet};
 pub use settings::{Setting, Settings};

@@ -104,6 +104,11 @@ impl MlpConfig {
         Mlp { layers: layers.collect(), activation: self.activation }
     }
 
+    /// Width of the last hidden layer, or of the input where there is none.
+    pub(crate) fn features(&self, inputs: usize) -> usize {
+        self.hidden.last().copied().unwrap_or(inputs)
+    }
+
     fn widths(&self, inputs: usize, outputs: usize) -> Vec<usize> {
         std::iter::once(inputs).chain(self.hidden.iter().copied()).chain([outputs]).collect()
     }
@@ -122,17 +127,28 @@ impl Mlp {
     ///
     /// # Shapes
     /// `x`: `[rows, inputs]`; result: `[rows, outputs]`.
-    pub fn forward(&self, mut x: Tensor<2>) -> Tensor<2> {
-        for (i, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x);
-            if i + 1 < self.layers.len() {
-                x = match self.activation {
-                    Activation::Tanh => tanh(x),
-                    Activation::Relu => activation::relu(x),
-                };
-            }
-        }
-        x
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.output(self.features(x))
+    }
+
+    /// What the last hidden layer computes; x itself where there is none.
+    ///
+    /// # Shapes
+    /// `x`: `[rows, inputs]`; result: `[rows, features]`.
+    pub fn features(&self, x: Tensor<2>) -> Tensor<2> {
+        let hidden = &self.layers[..self.layers.len().saturating_sub(1)];
+        hidden.iter().fold(x, |x, layer| match self.activation {
+            Activation::Tanh => tanh(layer.forward(x)),
+            Activation::Relu => activation::relu(layer.forward(x)),
+        })
+    }
+
+    /// The outputs that the last layer makes of the features.
+    ///
+    /// # Shapes
+    /// `features`: `[rows, features]`; result: `[rows, outputs]`.
+    pub fn output(&self, features: Tensor<2>) -> Tensor<2> {
+        self.layers.iter().last().map_or(features.clone(), |layer| layer.forward(features))
     }
 }
 

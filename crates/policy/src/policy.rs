@@ -7,73 +7,10 @@ use burn::{
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{ActionBatch, Categorical, DiagGaussian, Distribution, Mlp, MlpConfig, PolicyError};
+use crate::{ActionBatch, ActionHead, Distribution, Exploration, Mlp, MlpConfig, PolicyError};
 
 /// Scale of an orthogonal policy head: nearly equal probabilities (a mean near 0) to begin with.
 const HEAD_GAIN: f64 = 0.01;
-
-/// What a policy's outputs mean.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum ActionHead {
-    /// Logits of a choice among `n` actions.
-    Categorical {
-        /// Number of actions.
-        n: usize,
-    },
-    /// The mean of a diagonal Gaussian; log σ is a parameter of its own, the same in every state.
-    Gaussian {
-        /// Smallest allowed entry in each dimension; `None` where it is unbounded.
-        low: Vec<Option<f32>>,
-        /// Largest allowed entry in each dimension; `None` where it is unbounded.
-        high: Vec<Option<f32>>,
-        /// log σ in every dimension before training.
-        initial_log_std: f32,
-    },
-}
-
-impl ActionHead {
-    /// The network's outputs: n logits, or a mean for each dimension.
-    pub fn outputs(&self) -> usize {
-        match self {
-            Self::Categorical { n } => *n,
-            Self::Gaussian { low, .. } => low.len(),
-        }
-    }
-
-    /// No actions, of the kind that this head draws.
-    pub fn no_actions(&self) -> ActionBatch {
-        match self {
-            Self::Categorical { .. } => ActionBatch::Discrete(Vec::new()),
-            Self::Gaussian { low, .. } => {
-                ActionBatch::Continuous { values: Vec::new(), dims: low.len() }
-            }
-        }
-    }
-
-    fn validate(&self) -> Result<(), PolicyError> {
-        let wrong = |field, value, expected| Err(PolicyError::Config { field, value, expected });
-        match self {
-            Self::Categorical { n: 0 } => {
-                wrong("action.n", "0".into(), "a choice needs at least one action")
-            }
-            Self::Categorical { .. } => Ok(()),
-            Self::Gaussian { low, high, .. } if low.is_empty() || low.len() != high.len() => wrong(
-                "action.low and action.high",
-                format!("of lengths {} and {}", low.len(), high.len()),
-                "both have one entry per dimension, at least one",
-            ),
-            Self::Gaussian { initial_log_std, .. } if !(-20.0..=2.0).contains(initial_log_std) => {
-                wrong(
-                    "initial_log_std",
-                    initial_log_std.to_string(),
-                    "log σ lies between −20 and 2: beyond, σ is zero or the actions are noise",
-                )
-            }
-            Self::Gaussian { .. } => Ok(()),
-        }
-    }
-}
 
 /// Everything that says what a policy is, apart from its weights. It travels in the policy's file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,11 +31,24 @@ impl PolicyConfig {
     /// When the configuration makes no sense.
     pub fn parameter_count(&self) -> Result<usize, PolicyError> {
         self.action.validate()?;
-        let log_std = match &self.action {
-            ActionHead::Categorical { .. } => 0,
-            ActionHead::Gaussian { low, .. } => low.len(),
+        let network = self.network.parameter_count(self.observation, self.action.outputs())?;
+        // No larger than the network's last layer, so that the product stays within bounds.
+        Ok(network + self.log_std_shape().map_or(0, |[rows, dims]| rows * dims))
+    }
+
+    /// What an environment's exploration begins with, drawn from its `stream`:
+    /// [`Distribution::explore`] acts with it, [`Exploration::redraw`] renews it every few steps. Only
+    /// with state-dependent exploration is anything drawn.
+    pub fn exploration(&self, stream: &mut impl Rng) -> Exploration {
+        let held = match &self.action {
+            ActionHead::Gsde { .. } => self.log_std_shape(),
+            _ => None,
         };
-        Ok(self.network.parameter_count(self.observation, self.action.outputs())? + log_std)
+        Exploration::draw(held.map_or(0, |[rows, dims]| rows * dims), stream)
+    }
+
+    fn log_std_shape(&self) -> Option<[usize; 2]> {
+        self.action.log_std_shape(self.network.features(self.observation))
     }
 
     /// A policy with weights drawn from `rng`. On a device with autodiff it can be trained.
@@ -119,13 +69,10 @@ impl PolicyConfig {
 
     /// The policy whose head sits on `net`.
     fn around(&self, net: Mlp, device: &Device) -> Policy {
-        let log_std = match &self.action {
-            ActionHead::Categorical { .. } => None,
-            ActionHead::Gaussian { low, initial_log_std, .. } => {
-                let start = TensorData::new(vec![*initial_log_std; low.len()], [low.len()]);
-                Some(Param::from_data(start, device))
-            }
-        };
+        let log_std = self.log_std_shape().map(|[rows, dims]| {
+            let start = vec![self.action.initial_log_std(); rows * dims];
+            Param::from_data(TensorData::new(start, [rows, dims]), device)
+        });
         Policy { net, log_std, config: self.clone() }
     }
 }
@@ -153,7 +100,8 @@ impl PolicyConfig {
 #[derive(Module, Debug)]
 pub struct Policy {
     net: Mlp,
-    log_std: Option<Param<Tensor<1>>>,
+    /// `[1, dims]`, or `[features, dims]` with state-dependent exploration.
+    log_std: Option<Param<Tensor<2>>>,
     #[module(skip)]
     config: PolicyConfig,
 }
@@ -167,16 +115,13 @@ impl Policy {
     /// πθ(·|s) for every row, over the actions that `valid` allows.
     ///
     /// # Shapes
-    /// `observations`: `[rows, observation]`; `valid`: `[rows, n]`, discrete actions only.
+    /// `observations`: `[rows, observation]`; `valid`: `[rows, outputs]`, discrete actions only; every
+    /// row has passed [`ActionHead::check_mask`].
     pub fn forward(&self, observations: Tensor<2>, valid: Option<Tensor<2, Bool>>) -> Distribution {
-        let out = self.net.forward(observations);
-        match (&self.log_std, valid) {
-            (Some(log_std), _) => {
-                Distribution::Gaussian(DiagGaussian::new(out, log_std.val().unsqueeze()))
-            }
-            (None, Some(valid)) => Distribution::Categorical(Categorical::masked(out, valid)),
-            (None, None) => Distribution::Categorical(Categorical::new(out)),
-        }
+        let features = self.net.features(observations);
+        let out = self.net.output(features.clone());
+        let log_std = self.log_std.as_ref().map(Param::val);
+        self.config.action.distribution(out, features, log_std, valid)
     }
 
     /// The most probable action for one observation, as an environment takes it.
@@ -199,19 +144,10 @@ impl Policy {
         self.one(observation)?.sample([rng]).map(|action| self.to_env(action))
     }
 
-    /// Drawn actions as an environment takes them: moved to the nearest point of the action space;
-    /// discrete ones as they are.
+    /// Drawn actions as an environment takes them; see [`ActionHead::to_env`].
     #[must_use]
-    pub fn to_env(&self, mut actions: ActionBatch) -> ActionBatch {
-        if let (ActionBatch::Continuous { values, dims }, ActionHead::Gaussian { low, high, .. }) =
-            (&mut actions, &self.config.action)
-        {
-            for (i, value) in values.iter_mut().enumerate() {
-                let above = low[i % *dims].map_or(*value, |low| value.max(low));
-                *value = high[i % *dims].map_or(above, |high| above.min(high));
-            }
-        }
-        actions
+    pub fn to_env(&self, actions: ActionBatch) -> ActionBatch {
+        self.config.action.to_env(actions)
     }
 
     fn one(&self, observation: &[f32]) -> Result<Distribution, PolicyError> {

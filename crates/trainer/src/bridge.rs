@@ -22,23 +22,22 @@ pub(crate) fn vector(values: &[f64], device: &Device) -> Tensor<1> {
     Tensor::from_data(TensorData::new(values, [n]), device)
 }
 
-/// `[rows × n]` valid-action flags as a tensor, or nothing when every action is valid everywhere.
+/// `[rows × outputs]` valid-action flags as a tensor, or nothing when every action is valid everywhere.
 pub(crate) fn mask(
     valid: &[bool],
-    n: usize,
+    head: &ActionHead,
     device: &Device,
 ) -> Result<Option<Tensor<2, Bool>>, PolicyError> {
     if valid.is_empty() {
         return Ok(None);
     }
-    if let Some(row) = valid.chunks_exact(n).position(|row| !row.contains(&true)) {
-        return Err(PolicyError::NothingValid { row });
-    }
+    head.check_mask(valid)?;
+    let n = head.outputs();
     let data = TensorData::new(valid.to_vec(), [valid.len() / n, n]);
     Ok(Some(Tensor::from_data(data, device)))
 }
 
-/// πθ(·|s) for `[rows × observation]` numbers; `valid` is empty or `[rows × n]`.
+/// πθ(·|s) for `[rows × observation]` numbers; `valid` is empty or `[rows × outputs]`.
 pub(crate) fn distribution(
     policy: &Policy,
     observations: Vec<f32>,
@@ -46,7 +45,7 @@ pub(crate) fn distribution(
     device: &Device,
 ) -> Result<Distribution, PolicyError> {
     let config = policy.config();
-    let valid = mask(valid, config.action.outputs(), device)?;
+    let valid = mask(valid, &config.action, device)?;
     Ok(policy.forward(matrix(observations, config.observation, device), valid))
 }
 
