@@ -323,7 +323,6 @@ fn log_std(initial: f32) -> Result<(), PolicyError> {
 
 #[cfg(test)]
 mod tests {
-    use burn::module::AutodiffModule;
     use burn::tensor::{Device, TensorData};
     use rand::SeedableRng;
     use rand_pcg::Pcg64;
@@ -493,8 +492,10 @@ mod tests {
         let error = categorical.check_mask(&[f, t, f, f, f, f]).unwrap_err();
         assert!(matches!(error, PolicyError::NothingValid { row: 1 }), "{error}");
         assert!(multi.check_mask(&[f, t, f, t, f]).is_ok());
-        let error = multi.check_mask(&[t, t, t, t, t, t, t, t, f, f]).unwrap_err();
-        assert!(matches!(error, PolicyError::NothingValidIn { row: 1, component: 1 }), "{error}");
+        let error = multi.check_mask(&[t, t, t, f, f]).unwrap_err();
+        assert!(matches!(error, PolicyError::NothingValidIn { row: 0, component: 1 }), "{error}");
+        let error = multi.check_mask(&[t, t, t, t, t, f, f, f, t, t]).unwrap_err();
+        assert!(matches!(error, PolicyError::NothingValidIn { row: 1, component: 0 }), "{error}");
         assert!(bernoulli.check_mask(&[f, f]).is_ok());
         assert!(gaussian.check_mask(&[f, f]).is_ok());
     }
@@ -504,10 +505,9 @@ mod tests {
         let device = DeviceChoice::Auto.open().unwrap().autodiff();
         for head in heads() {
             let mut rng = Pcg64::seed_from_u64(4);
-            let held = config(head.clone()).exploration(&mut rng);
-            let π = policy(head.clone(), &device)
-                .valid()
-                .forward(observations(&device.clone().inner()), None);
+            let acting = policy(head.clone(), &device).valid();
+            let held = acting.exploration(&mut rng);
+            let π = acting.forward(observations(&device.clone().inner()), None);
             let mut streams = [Pcg64::seed_from_u64(5), Pcg64::seed_from_u64(6)];
             let untouched = streams.clone();
             let mut explore = || {

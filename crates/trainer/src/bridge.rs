@@ -79,7 +79,7 @@ pub fn fits(policy: &PolicyConfig, observation: &Space, action: &Space) -> bool 
 ///
 /// # Errors
 /// [`TrainError::Unsupported`] for a space that no head of ours can act in.
-pub(crate) fn policy_config(
+pub fn policy_config(
     observation: &Space,
     action: &Space,
     network: &MlpConfig,

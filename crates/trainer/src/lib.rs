@@ -21,7 +21,7 @@ mod streams;
 mod trainer;
 mod trajectories;
 
-pub use bridge::{env_actions, fits};
+pub use bridge::{env_actions, fits, policy_config};
 pub use config::{
     A2cConfig, Algorithm, Continuous, Estimator, PpoConfig, ReinforceConfig, RunConfig, TrainConfig,
 };

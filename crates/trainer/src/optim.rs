@@ -86,6 +86,14 @@ impl Optimizer {
         }
     }
 
+    /// The running mean of squared gradients.
+    fn second(&self) -> &Vec<f32> {
+        match self {
+            Self::Adam(adam) => &adam.second,
+            Self::RmsProp(rms) => &rms.second,
+        }
+    }
+
     /// Everything it keeps for each parameter, by name.
     pub(crate) fn moments(&self) -> Vec<(&'static str, &Vec<f32>)> {
         match self {
@@ -184,8 +192,7 @@ impl<M: Parameters + Clone> Learner<M> {
         let mut flat = params::flatten(&self.module);
         self.optimizer.step(&mut flat, &gradient, learning_rate);
         // The square of a finite gradient overflows when it is absurd, as does an absurd step.
-        let moments = self.optimizer.moments().into_iter();
-        for (what, numbers) in moments.chain([("new weight", &flat)]) {
+        for (what, numbers) in [("second moment", self.optimizer.second()), ("new weight", &flat)] {
             numbers.iter().try_for_each(|&x| finite(what, f64::from(x)).map(drop))?;
         }
         self.replace(&flat);

@@ -140,11 +140,16 @@ mod tests {
     #[test]
     fn the_density_integrates_to_one_and_its_entropy_is_the_integral() {
         for (a, b) in [(1.7, 1.7), (1.05, 3.0), (8.0, 2.5), (40.0, 60.0), (1.0 + 1e-9, 1.5)] {
-            let (total, entropy) = integrate((0.0, 1.0), 200_000, |xs| {
-                let rows = xs.len();
-                let fill = |z: f64| matrix(&vec![raw(z); rows], [rows, 1]);
-                host(Beta::new(fill(a), fill(b)).log_prob(matrix(xs, [rows, 1])))
-            });
+            let (total, entropy) = integrate(
+                (0.0, 1.0),
+                200_000,
+                |_| 1.0,
+                |xs| {
+                    let rows = xs.len();
+                    let fill = |z: f64| matrix(&vec![raw(z); rows], [rows, 1]);
+                    host(Beta::new(fill(a), fill(b)).log_prob(matrix(xs, [rows, 1])))
+                },
+            );
             assert!((total - 1.0).abs() < 1e-6, "∫p = {total} at ({a}, {b})");
             let got = host(of(&matrix(&[raw(a), raw(b)], [2, 1])).entropy())[0];
             assert!((got - entropy).abs() < 5e-6, "H({a}, {b}) = {entropy}: {got}");

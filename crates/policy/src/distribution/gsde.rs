@@ -187,7 +187,7 @@ mod tests {
     use super::*;
     use crate::distribution::testing::{
         check_gradient, check_moments, device, dot, host, integrate, matrix, numbers, stays_finite,
-        typed,
+        tanh_slope, typed,
     };
 
     const MEAN: [f64; 2] = [0.5, -1.0];
@@ -235,19 +235,12 @@ mod tests {
                 let d = Gsde::new(mean, features, matrix(&log_std, [2, 1]));
                 if squashed { d.squashed() } else { d }
             };
-            // In a where it is squashed: da = (1 − tanh² u) du.
-            let slope = |u: &f64| if squashed { (1.0 - u.tanh().powi(2)).ln() } else { 0.0 };
-            let log_p = |us: &[f64]| host(of(us.len()).log_prob(matrix(us, [us.len(), 1])));
-            let n = 8_000;
-            let (total, _) = integrate((-8.0, 8.0), n, |us| {
-                log_p(us).into_iter().zip(us).map(|(l, u)| l + slope(u)).collect()
+            // In a where it is squashed.
+            let slope = |u: f64| if squashed { tanh_slope(u) } else { 1.0 };
+            let (total, entropy) = integrate((-8.0, 8.0), 8_000, slope, |us| {
+                host(of(us.len()).log_prob(matrix(us, [us.len(), 1])))
             });
             assert!((total - 1.0).abs() < 1e-9, "{total}");
-            let width = 16.0 / n as f64;
-            let us: Vec<f64> = (0..n).map(|i| -8.0 + width * (i as f64 + 0.5)).collect();
-            let masses: Vec<f64> =
-                log_p(&us).iter().zip(&us).map(|(l, u)| (l + slope(u)).exp() * width).collect();
-            let entropy = -dot(&masses, &log_p(&us));
             let got = host(of(1).entropy())[0];
             assert!((got - entropy).abs() < 1e-7, "{got}, not {entropy}");
         }
@@ -278,9 +271,9 @@ mod tests {
         let mut rng = Pcg64::seed_from_u64(9);
         let drawn: Vec<f32> =
             (0..20_000).flat_map(|_| numbers(d.sample([&mut rng]).unwrap())).collect();
-        for j in 0..2 {
+        for (j, mean) in MEAN.into_iter().enumerate() {
             let entry: Vec<f64> = drawn.iter().skip(j).step_by(2).map(|&x| x.into()).collect();
-            check_moments("gSDE", &entry, MEAN[j], deviation(j));
+            check_moments("gSDE", &entry, mean, deviation(j));
         }
     }
 

@@ -31,6 +31,7 @@ use crate::PolicyError;
 const FORBIDDEN: f32 = -1e9;
 
 /// πθ(·|s) for every row of a batch of observations.
+#[expect(clippy::large_enum_variant, reason = "handles of tensors; there is one to a batch")]
 #[derive(Clone, Debug)]
 pub enum Distribution {
     /// A choice among n.

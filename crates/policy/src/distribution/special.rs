@@ -32,12 +32,18 @@ const RESIDUES: [f64; 6] = [
 /// # Shapes
 /// `a`, `b`, result: `[rows, dims]`.
 pub(super) fn log_beta(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
-    let sum = a.clone() + b.clone();
+    let less = a.clone().lower(b.clone());
+    let small = b.clone().mask_where(less.clone(), a.clone());
+    let large = a.mask_where(less, b);
+    let sum = small.clone() + large.clone();
     let lanczos = |z: Tensor<2>| Lanczos::at(z).sum;
-    let ratio = lanczos(a.clone()) * lanczos(b.clone()) / lanczos(sum.clone());
+    let ratio = lanczos(small.clone()) * lanczos(large.clone()) / lanczos(sum.clone());
     let whole = sum + SHIFT;
-    let share = |z: Tensor<2>| (z.clone() - 0.5) * ((z + SHIFT) / whole.clone()).log();
-    ratio.log() + share(a) + share(b) - whole.clone().log() * 0.5 + (0.5 * (2.0 * PI).ln() - SHIFT)
+    // (large + 4½)/whole may be next to 1, where only log1p sees what is missing.
+    let log_small = ((small.clone() + SHIFT) / whole.clone()).log();
+    let log_large = (-small.clone() / whole.clone()).log1p();
+    ratio.log() + (small - 0.5) * log_small + (large - 0.5) * log_large - whole.log() * 0.5
+        + (0.5 * (2.0 * PI).ln() - SHIFT)
 }
 
 /// ψ(z) = d log Γ(z)/dz for z ≥ 1.

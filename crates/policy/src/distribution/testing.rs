@@ -11,7 +11,7 @@ use crate::DeviceChoice;
 pub(crate) fn device() -> Device {
     let cpu = [DeviceChoice::Flex, DeviceChoice::NdArray];
     let choice = DeviceChoice::compiled_in().into_iter().find(|built| cpu.contains(built));
-    choice.expect("compiled only with a CPU backend").open().unwrap().autodiff()
+    choice.expect("compiled only with a CPU backend").open().expect("a CPU").autodiff()
 }
 
 /// Numbers as a `[rows, cols]` tensor of F64.
@@ -40,7 +40,7 @@ pub(crate) fn slope_of(
 ) -> Vec<f64> {
     let x = column(points, dtype).require_grad();
     let gradients = f(x.clone()).sum().backward();
-    host(x.grad(&gradients).unwrap())
+    host(x.grad(&gradients).expect("f depends on x"))
 }
 
 /// Compares burn's gradient of `f` by all entries of `x` with central differences, in F64. The rows of
@@ -58,7 +58,7 @@ pub(crate) fn check_gradient(
     };
     let tensor = matrix(x, shape).require_grad();
     let gradients = weigh(f(tensor.clone())).backward();
-    let gradient = host(tensor.grad(&gradients).unwrap());
+    let gradient = host(tensor.grad(&gradients).expect("f depends on x"));
     let value = |x: &[f64]| host(weigh(f(matrix(x, shape))))[0];
     for (i, got) in gradient.into_iter().enumerate() {
         let h = 1e-5;
@@ -89,17 +89,25 @@ pub(crate) fn stays_finite(
     assert!(gradient.iter().all(|g| g.is_finite()), "∇{what} at {x:?}: {gradient:?}");
 }
 
-/// ∫ p and −∫ p log p by the midpoint rule on `n` cells, given log p at all their midpoints at once.
+/// ∫ p dx and −∫ p log p dx by the midpoint rule on `n` cells of t, where dx = `slope`(t) dt, given
+/// log p at all their midpoints at once.
 pub(crate) fn integrate(
     (low, high): (f64, f64),
     n: usize,
+    slope: impl Fn(f64) -> f64,
     log_density: impl Fn(&[f64]) -> Vec<f64>,
 ) -> (f64, f64) {
     let width = (high - low) / n as f64;
     let points: Vec<f64> = (0..n).map(|i| low + width * (i as f64 + 0.5)).collect();
     let log_p = log_density(&points);
-    let total = log_p.iter().map(|l| l.exp() * width).sum();
-    (total, log_p.iter().map(|l| -l.exp() * l * width).sum())
+    let mass = |(t, log_p): (&f64, &f64)| log_p.exp() * slope(*t) * width;
+    let masses: Vec<f64> = zip(&points, &log_p).map(mass).collect();
+    (masses.iter().sum(), -dot(&masses, &log_p))
+}
+
+/// d tanh u/du = sech² u, to the last digit in its tails too.
+pub(crate) fn tanh_slope(u: f64) -> f64 {
+    u.cosh().powi(-2)
 }
 
 /// The numbers of a continuous batch.
