@@ -6,8 +6,8 @@ use elegante_env::{
     BoxSpace, CartPole, Discrete, Env, EnvError, EnvRng, Reset, Space, Step, TimeLimit,
 };
 use elegante_trainer::{
-    Algorithm, Evaluation, Event, ReinforceConfig, RunConfig, Stop, TrainConfig, Trainer,
-    UpdateMetrics,
+    A2cConfig, Algorithm, Evaluation, Event, PpoConfig, ReinforceConfig, RunConfig, Stop,
+    TrainConfig, Trainer, UpdateMetrics,
 };
 
 /// What a script is told of a step. `obs` holds 1 and the time; the script may write what it likes.
@@ -129,6 +129,30 @@ pub(crate) fn config(change: impl FnOnce(&mut RunConfig, &mut ReinforceConfig)) 
     let mut reinforce = ReinforceConfig { batch_steps: 300, ..ReinforceConfig::default() };
     change(&mut run, &mut reinforce);
     (config.run, config.algorithm) = (run, Algorithm::Reinforce(reinforce));
+    config
+}
+
+/// A short run of PPO: four rollouts of 128 steps, whose ratios leave the clip range.
+pub(crate) fn ppo(change: impl FnOnce(&mut PpoConfig)) -> TrainConfig {
+    let mut config = config(|run, _| run.steps = 512);
+    let mut ppo = PpoConfig {
+        n_steps: 64,
+        batch_size: 32,
+        epochs: 2,
+        learning_rate: 1e-2,
+        ..PpoConfig::default()
+    };
+    change(&mut ppo);
+    config.algorithm = Algorithm::Ppo(ppo);
+    config
+}
+
+/// A short run of A2C: sixteen rollouts of 32 steps.
+pub(crate) fn a2c(change: impl FnOnce(&mut A2cConfig)) -> TrainConfig {
+    let mut config = config(|run, _| run.steps = 512);
+    let mut a2c = A2cConfig { n_steps: 16, learning_rate: 1e-2, ..A2cConfig::default() };
+    change(&mut a2c);
+    config.algorithm = Algorithm::A2c(a2c);
     config
 }
 
