@@ -13,14 +13,14 @@ use elegante_policy::{ActorCritic, Policy};
 
 use crate::{
     A2cConfig, TrainError,
-    algorithms::{Batch, Learnt, Method, Setup, learnt},
+    algorithms::{Batch, Learnt, Loss, Method, Setup, learnt},
     checkpoint::Checkpoint,
     collector::{Collector, Options},
     loss::{advantage_policy_gradient, value_mse},
     metrics::Means,
     minibatches::normalized,
     optim::Learner,
-    rollout::Rollout,
+    rollout::{Minibatch, Rollout},
     streams::{Purpose, stream},
 };
 
@@ -61,30 +61,42 @@ impl A2c {
         let targets = rollout.targets(c.gamma, c.gae_lambda);
         let all: Vec<usize> = (0..rollout.units()).collect();
         let batch = rollout.gather(&targets, &all, &self.device);
-        let advantages = if c.normalize_advantages {
-            normalized(&batch.advantages)
-        } else {
-            batch.advantages.clone()
-        };
-
-        let (π, value) = batch.evaluate(&self.networks.module);
-        let log_prob = π.log_prob(batch.actions.clone());
-        let policy_loss = advantage_policy_gradient(log_prob, batch.tensor(&advantages));
-        let value_loss = value_mse(value, batch.tensor(&batch.returns));
-        let entropy = π.entropy().mean();
-        let loss = policy_loss.clone() - entropy.clone() * c.entropy_coef
-            + value_loss.clone() * c.value_coef;
-
         let learning_rate = c.schedule.at(c.learning_rate, left);
         let mut means = Means::default();
-        means.add("policy_loss", policy_loss.into_scalar::<f64>());
-        means.add("value_loss", value_loss.into_scalar::<f64>());
-        means.add("entropy", entropy.into_scalar::<f64>());
-        let descent = self.networks.descend(loss, learning_rate, update)?;
-        means.add("loss", descent.loss);
-        means.add("grad_norm", descent.grad_norm);
+        descend(c, &mut self.networks, &batch, learning_rate, update, &mut means)?;
         Ok(learnt(means, rollout, &targets, learning_rate))
     }
+}
+
+/// The loss of a batch with the networks as they are.
+pub(super) fn loss(c: &A2cConfig, networks: &ActorCritic, batch: &Minibatch) -> Loss {
+    let advantages = if c.normalize_advantages {
+        normalized(&batch.advantages)
+    } else {
+        batch.advantages.clone()
+    };
+    let (π, value) = batch.evaluate(networks);
+    let log_prob = π.log_prob(batch.actions.clone());
+    let policy = advantage_policy_gradient(log_prob, batch.tensor(&advantages));
+    let value = value_mse(value, batch.tensor(&batch.returns));
+    Loss::new(policy, π.entropy().mean(), value, c.entropy_coef, c.value_coef)
+}
+
+/// One step down that loss.
+pub(super) fn descend(
+    c: &A2cConfig,
+    networks: &mut Learner<ActorCritic>,
+    batch: &Minibatch,
+    learning_rate: f64,
+    update: u64,
+    means: &mut Means,
+) -> Result<(), TrainError> {
+    let loss = loss(c, &networks.module, batch);
+    loss.tell(means);
+    let descent = networks.descend(loss.total, learning_rate, update)?;
+    means.add("loss", descent.loss);
+    means.add("grad_norm", descent.grad_norm);
+    Ok(())
 }
 
 impl Method for A2c {

@@ -1,13 +1,15 @@
 //! The algorithms: one file each, that calls shared functions in the order of its pseudo-code.
 
 mod a2c;
+#[cfg(test)]
+mod against_torch;
 mod ppo;
 mod reinforce;
 
 use elegante_env::AnyEnv;
 use elegante_policy::{MlpConfig, Policy, PolicyConfig};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use crate::{
     Algorithm, TrainError,
@@ -57,6 +59,35 @@ pub(crate) struct Learnt {
     pub(crate) learning_rate: f64,
     /// What only some algorithms have.
     pub(crate) values: Values,
+}
+
+/// The loss of an actor and critic, with what it is made of.
+struct Loss {
+    total: Tensor<1>,
+    policy: Tensor<1>,
+    value: Tensor<1>,
+    entropy: Tensor<1>,
+}
+
+impl Loss {
+    /// L = L_π − c_H H + c_V L_V.
+    fn new(
+        policy: Tensor<1>,
+        entropy: Tensor<1>,
+        value: Tensor<1>,
+        entropy_coef: f64,
+        value_coef: f64,
+    ) -> Self {
+        let total = policy.clone() - entropy.clone() * entropy_coef + value.clone() * value_coef;
+        Self { total, policy, value, entropy }
+    }
+
+    /// Notes the terms.
+    fn tell(&self, means: &mut Means) {
+        means.add("policy_loss", self.policy.clone().into_scalar::<f64>());
+        means.add("value_loss", self.value.clone().into_scalar::<f64>());
+        means.add("entropy", self.entropy.clone().into_scalar::<f64>());
+    }
 }
 
 /// What an update of an actor and critic has to tell, from the means over its minibatches.

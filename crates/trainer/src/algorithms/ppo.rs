@@ -17,7 +17,7 @@ use elegante_policy::{ActorCritic, Policy};
 
 use crate::{
     PpoConfig, TrainError,
-    algorithms::{Batch, Learnt, Method, Setup, learnt},
+    algorithms::{Batch, Learnt, Loss, Method, Setup, learnt},
     checkpoint::Checkpoint,
     collector::{Collector, Options},
     loss::{clipped_surrogate, clipped_value_mse, value_mse},
@@ -95,9 +95,36 @@ impl Ppo {
     }
 }
 
+/// The loss of one minibatch with the networks as they are, and log ρ of every step.
+pub(super) fn loss(
+    c: &PpoConfig,
+    networks: &ActorCritic,
+    batch: &Minibatch,
+    ε: f64,
+) -> (Loss, Vec<f64>) {
+    let advantages = if c.normalize_advantages {
+        normalized(&batch.advantages)
+    } else {
+        batch.advantages.clone()
+    };
+    let (π, value) = batch.evaluate(networks);
+    let log_prob = π.log_prob(batch.actions.clone());
+    let old_log_prob = batch.tensor(&batch.old_log_probs);
+    let log_ratio = log_prob.clone() - old_log_prob.clone();
+
+    let policy = clipped_surrogate(log_prob, old_log_prob, batch.tensor(&advantages), ε);
+    let returns = batch.tensor(&batch.returns);
+    let value = match c.clip_value {
+        Some(ε) => clipped_value_mse(value, batch.tensor(&batch.old_values), returns, ε),
+        None => value_mse(value, returns),
+    };
+    let loss = Loss::new(policy, π.entropy().mean(), value, c.entropy_coef, c.value_coef);
+    (loss, log_ratio.into_data().iter::<f64>().collect())
+}
+
 /// One step down the loss of one minibatch; returns how far πθ is from π_old. Where that is too far
 /// already, the step is not made.
-fn descend(
+pub(super) fn descend(
     c: &PpoConfig,
     networks: &mut Learner<ActorCritic>,
     batch: &Minibatch,
@@ -105,37 +132,15 @@ fn descend(
     update: u64,
     means: &mut Means,
 ) -> Result<f64, TrainError> {
-    let advantages = if c.normalize_advantages {
-        normalized(&batch.advantages)
-    } else {
-        batch.advantages.clone()
-    };
-    let (π, value) = batch.evaluate(&networks.module);
-    let log_prob = π.log_prob(batch.actions.clone());
-    let log_ratio = log_prob.clone() - batch.tensor(&batch.old_log_probs);
-
-    let old_log_prob = batch.tensor(&batch.old_log_probs);
-    let policy_loss = clipped_surrogate(log_prob, old_log_prob, batch.tensor(&advantages), ε);
-    let returns = batch.tensor(&batch.returns);
-    let value_loss = match c.clip_value {
-        Some(ε) => clipped_value_mse(value, batch.tensor(&batch.old_values), returns, ε),
-        None => value_mse(value, returns),
-    };
-    let entropy = π.entropy().mean();
-    let loss =
-        policy_loss.clone() - entropy.clone() * c.entropy_coef + value_loss.clone() * c.value_coef;
-
-    let log_ratio: Vec<f64> = log_ratio.into_data().iter::<f64>().collect();
+    let (loss, log_ratio) = loss(c, &networks.module, batch, ε);
     let kl = approximate_kl(&log_ratio);
     means.add("approx_kl", kl);
     means.add("clip_fraction", share(&log_ratio, |x| (x.exp() - 1.0).abs() > ε));
-    means.add("policy_loss", policy_loss.into_scalar::<f64>());
-    means.add("value_loss", value_loss.into_scalar::<f64>());
-    means.add("entropy", entropy.into_scalar::<f64>());
+    loss.tell(means);
     if c.target_kl.is_some_and(|target| kl > 1.5 * target) {
         return Ok(kl);
     }
-    let descent = networks.descend(loss, learning_rate, update)?;
+    let descent = networks.descend(loss.total, learning_rate, update)?;
     means.add("loss", descent.loss);
     means.add("grad_norm", descent.grad_norm);
     Ok(kl)
