@@ -45,15 +45,25 @@ pub trait ActionKind: sealed::Sealed {
     /// The space such actions come from.
     type Space: Into<Space>;
 
+    /// What a row of such actions is made of.
+    type Item: Copy + Send + Sync + 'static;
+
     /// Hands this kind of action, taken out of an erased one, to `use_it`.
     ///
     /// # Errors
     /// When the erased action is of the other kind.
     fn unerase<R>(action: Action<'_>, use_it: impl FnOnce(&Self) -> R) -> Result<R, EnvError>;
+
+    /// The numbers of erased actions of this kind, row by row.
+    ///
+    /// # Errors
+    /// When the erased actions are of the other kind.
+    fn items(actions: Actions<'_>) -> Result<&[Self::Item], EnvError>;
 }
 
 impl ActionKind for usize {
     type Space = Discrete;
+    type Item = Self;
 
     #[inline]
     fn unerase<R>(action: Action<'_>, use_it: impl FnOnce(&Self) -> R) -> Result<R, EnvError> {
@@ -64,16 +74,37 @@ impl ActionKind for usize {
             }
         }
     }
+
+    #[inline]
+    fn items(actions: Actions<'_>) -> Result<&[usize], EnvError> {
+        match actions {
+            Actions::Discrete(indices) => Ok(indices),
+            Actions::Continuous(_) => {
+                Err(EnvError::ActionKind { given: "continuous", expected: "discrete" })
+            }
+        }
+    }
 }
 
 impl ActionKind for [f32] {
     type Space = BoxSpace;
+    type Item = f32;
 
     #[inline]
     fn unerase<R>(action: Action<'_>, use_it: impl FnOnce(&Self) -> R) -> Result<R, EnvError> {
         match action {
             Action::Continuous(values) => Ok(use_it(values)),
             Action::Discrete(_) => {
+                Err(EnvError::ActionKind { given: "discrete", expected: "continuous" })
+            }
+        }
+    }
+
+    #[inline]
+    fn items(actions: Actions<'_>) -> Result<&[f32], EnvError> {
+        match actions {
+            Actions::Continuous(values) => Ok(values),
+            Actions::Discrete(_) => {
                 Err(EnvError::ActionKind { given: "discrete", expected: "continuous" })
             }
         }

@@ -30,4 +30,6 @@ pub use teaching::{
     Bandit, GridRewards, GridWorld, Identity, IdentityContinuous, Mdp, Memory, Outcome, Tabular,
 };
 pub use time_limit::TimeLimit;
-pub use vector::{StepOut, VecEnv, VectorEnv};
+pub use vector::{
+    Batch, BatchEnv, FinishedEpisode, Item, Lane, LaneState, StepOut, VecEnv, VectorEnv,
+};

@@ -40,6 +40,21 @@ impl Discrete {
         index < self.n
     }
 
+    /// Whether all of these are among them.
+    ///
+    /// # Errors
+    /// When one is not.
+    pub(crate) fn check(self, indices: &[usize]) -> Result<(), EnvError> {
+        // All their bits together make a number no smaller than any, and are quicker to find.
+        if indices.iter().fold(0, |bits, i| bits | i) < self.n {
+            return Ok(());
+        }
+        match indices.iter().find(|&&i| !self.contains(i)) {
+            Some(wrong) => Err(EnvError::action_out_of_space(wrong, self)),
+            None => Ok(()),
+        }
+    }
+
     /// Any of them with the same probability.
     pub fn sample(self, rng: &mut impl Rng) -> usize {
         rng.random_range(0..self.n.max(1))

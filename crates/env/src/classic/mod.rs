@@ -6,6 +6,7 @@ mod episode;
 mod mountain_car;
 mod mountain_car_continuous;
 mod pendulum;
+mod trig;
 
 pub use acrobot::{Acrobot, AcrobotParams};
 pub use cartpole::CartPole;
