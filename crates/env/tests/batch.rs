@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used)] // a panic here is the report
 
 use elegante_env::{
-    Actions, BatchEnv, CartPole, Ending, Env, EnvError, EnvRng, FinishedEpisode, LaneState, Reset,
-    Space, StepOut, TimeLimit, VecEnv, VectorEnv,
+    Actions, Batch, BatchEnv, CartPole, Ending, Env, EnvError, EnvRng, FinishedEpisode, LaneState,
+    MountainCar, MountainCarContinuous, Pendulum, Reset, Space, StepOut, TimeLimit, VecEnv,
+    VectorEnv,
 };
 
 /// The memory of a vector step, its actions included.
@@ -91,49 +92,41 @@ impl Player {
 }
 
 /// Both kinds of vector environment of the same environment, with episodes of at most `limit` steps.
-fn pair<E>(env: &E, lanes: usize, limit: usize) -> (VecEnv<TimeLimit<E>>, Box<dyn VectorEnv>)
+fn pair<E, const S: usize, const O: usize, const A: usize>(
+    env: &E,
+    lanes: usize,
+    limit: usize,
+) -> (VecEnv<TimeLimit<E>>, BatchEnv<E, S, O, A>)
 where
-    E: Env + Clone + Into<Native>,
+    E: Batch<S, O, A>,
 {
     let scalar = (0..lanes).map(|_| TimeLimit::new(env.clone(), limit).unwrap()).collect();
-    (VecEnv::new(scalar).unwrap(), env.clone().into().batch(lanes, limit))
-}
-
-/// The environments whose physics is batched.
-enum Native {
-    CartPole(CartPole),
-}
-
-impl Native {
-    fn batch(self, lanes: usize, limit: usize) -> Box<dyn VectorEnv> {
-        match self {
-            Self::CartPole(env) => Box::new(BatchEnv::new(env, lanes, Some(limit)).unwrap()),
-        }
-    }
-}
-
-impl From<CartPole> for Native {
-    fn from(env: CartPole) -> Self {
-        Self::CartPole(env)
-    }
+    let batch = BatchEnv::new(env.clone(), lanes, Some(limit)).unwrap();
+    (VecEnv::new(scalar).unwrap(), batch)
 }
 
 /// Plays `steps` steps in both and compares all that they return; how many episodes ended either way.
-fn play<E>(env: &E, lanes: usize, limit: usize, whim: f64, steps: usize) -> [usize; 2]
+fn play<E, const S: usize, const O: usize, const A: usize>(
+    env: &E,
+    lanes: usize,
+    limit: usize,
+    whim: f64,
+    steps: usize,
+) -> [usize; 2]
 where
-    E: Env + Clone + Into<Native>,
+    E: Batch<S, O, A>,
 {
     let (mut scalar, mut batch) = pair(env, lanes, limit);
-    let (mut ours, mut theirs) = (Rows::new(lanes, &*batch), Rows::new(lanes, &scalar));
+    let (mut ours, mut theirs) = (Rows::new(lanes, &batch), Rows::new(lanes, &scalar));
     let mut players = [3, 3].map(|seed| Player { rng: EnvRng::new(seed), whim });
     batch.reset(11, &mut ours.obs).unwrap();
     scalar.reset(11, &mut theirs.obs).unwrap();
     assert_eq!(ours.bits(), theirs.bits());
     let mut ended = [0, 0];
     for t in 0..steps {
-        players[0].act(&mut ours, &*batch);
+        players[0].act(&mut ours, &batch);
         players[1].act(&mut theirs, &scalar);
-        let finished = ours.step(&mut *batch, None).unwrap();
+        let finished = ours.step(&mut batch, None).unwrap();
         assert_eq!(finished, theirs.step(&mut scalar, None).unwrap(), "{lanes} lanes, step {t}");
         assert_eq!(ours.bits(), theirs.bits(), "{lanes} lanes, step {t}");
         for episode in finished {
@@ -155,6 +148,108 @@ fn a_lane_has_the_bits_of_a_scalar_environment() {
     assert!(terminated > 100);
 }
 
+/// What `play` says of lane counts with and without a remainder.
+fn play_all<E, const S: usize, const O: usize, const A: usize>(env: &E, limit: usize) -> [usize; 2]
+where
+    E: Batch<S, O, A>,
+{
+    [1, 9, 64, 77].into_iter().fold([0, 0], |[terminated, truncated], lanes| {
+        let more = play(env, lanes, limit, 0.1, 2 * limit + 50);
+        [terminated + more[0], truncated + more[1]]
+    })
+}
+
+#[test]
+fn so_have_the_other_environments() {
+    for g in [10.0, 3.7] {
+        assert_eq!(play_all(&Pendulum::new(g), 200), [0, 302]);
+    }
+    for goal_velocity in [0.0, 0.02] {
+        // The player gets there in about 120 steps.
+        for (limit, which) in [(60, 1), (150, 0)] {
+            let ended = play_all(&MountainCar::new(goal_velocity), limit);
+            assert!(ended[which] > 50, "{ended:?} within {limit}");
+            let ended = play_all(&MountainCarContinuous::new(goal_velocity), limit);
+            assert!(ended[which] > 50, "{ended:?} within {limit}");
+        }
+    }
+}
+
+/// A state saved by the scalar environment comes back from a lane as it was, and goes on alike.
+fn pass_on<E, const S: usize, const O: usize, const A: usize>(env: &E)
+where
+    E: Batch<S, O, A>,
+{
+    let (mut scalar, mut batch) = pair(env, 10, 40);
+    let mut theirs = Rows::new(10, &scalar);
+    scalar.reset(2, &mut theirs.obs).unwrap();
+    let mut player = Player { rng: EnvRng::new(0), whim: 0.5 };
+    for steps in [0, 1, 25, 30] {
+        for _ in 0..steps {
+            player.act(&mut theirs, &scalar);
+            theirs.step(&mut scalar, None).unwrap();
+        }
+        for lane in 0..10 {
+            let state = scalar.save_state(lane).unwrap();
+            batch.load_state(lane, &state).unwrap();
+            assert_eq!(batch.save_state(lane).unwrap(), state, "after {steps} steps more");
+            assert_eq!(batch.scene(lane), scalar.scene(lane));
+        }
+        let mut ours = Rows::new(10, &batch);
+        player.act(&mut theirs, &scalar);
+        ours.indices.clone_from(&theirs.indices);
+        ours.numbers.clone_from(&theirs.numbers);
+        theirs.final_obs.fill(-7.0);
+        let finished = ours.step(&mut batch, None).unwrap();
+        assert_eq!(finished, theirs.step(&mut scalar, None).unwrap());
+        assert_eq!(ours.bits(), theirs.bits());
+    }
+}
+
+#[test]
+fn every_kind_of_lane_can_be_passed_on() {
+    pass_on(&CartPole::default());
+    pass_on(&Pendulum::default());
+    pass_on(&MountainCar::default());
+    pass_on(&MountainCarContinuous::default());
+}
+
+#[test]
+fn a_pendulum_that_has_turned_many_times_has_the_same_bits() {
+    let (mut scalar, mut batch) = pair(&Pendulum::default(), 64, 30);
+    let (mut ours, mut theirs) = (Rows::new(64, &batch), Rows::new(64, &scalar));
+    for lane in 0..64 {
+        // From −π to far beyond the 32 turns that are reckoned without a call.
+        let far = format!("x_init = {:e}", 1.25f64.powi(lane as i32) * 4.0);
+        let reset = Reset { seed: Some(lane as u64), options: far.parse().unwrap() };
+        batch.reset_lane(lane, &reset, &mut ours.obs[3 * lane..][..3]).unwrap();
+        scalar.reset_lane(lane, &reset, &mut theirs.obs[3 * lane..][..3]).unwrap();
+    }
+    for t in 0..29 {
+        ours.numbers.fill(2.0);
+        theirs.numbers.fill(2.0);
+        ours.step(&mut batch, None).unwrap();
+        theirs.step(&mut scalar, None).unwrap();
+        assert_eq!(ours.bits(), theirs.bits(), "step {t}");
+    }
+}
+
+#[test]
+fn forces_that_are_no_numbers_are_refused() {
+    let (_, mut batch) = pair(&Pendulum::default(), 70, 30);
+    let mut rows = Rows::new(70, &batch);
+    batch.reset(0, &mut rows.obs).unwrap();
+    let before = batch.save_state(0);
+    rows.numbers[67] = f32::NAN;
+    let error = rows.step(&mut batch, None).unwrap_err().to_string();
+    assert!(error.contains("NaN") && error.contains("Box"), "{error}");
+    rows.numbers[67] = f32::INFINITY;
+    assert!(rows.step(&mut batch, None).is_err());
+    assert_eq!(batch.save_state(0), before);
+    rows.numbers[67] = 1e30;
+    rows.step(&mut batch, None).unwrap();
+}
+
 #[test]
 fn whole_balanced_episodes_have_the_same_bits() {
     let [terminated, truncated] = play(&CartPole::default(), 100, 500, 0.1, 1000);
@@ -165,7 +260,7 @@ fn whole_balanced_episodes_have_the_same_bits() {
 fn some_of_the_lanes_step_in_any_order() {
     let lanes = 150;
     let (mut scalar, mut batch) = pair(&CartPole::default(), lanes, 30);
-    let (mut ours, mut theirs) = (Rows::new(lanes, &*batch), Rows::new(lanes, &scalar));
+    let (mut ours, mut theirs) = (Rows::new(lanes, &batch), Rows::new(lanes, &scalar));
     batch.reset(5, &mut ours.obs).unwrap();
     scalar.reset(5, &mut theirs.obs).unwrap();
     let mut rng = EnvRng::new(1);
@@ -176,12 +271,12 @@ fn some_of_the_lanes_step_in_any_order() {
             active.sort_by_key(|lane| (lane * 7919 + t) % 151);
         }
         let (mut ours, mut theirs) =
-            (Rows::new(active.len(), &*batch), Rows::new(active.len(), &scalar));
+            (Rows::new(active.len(), &batch), Rows::new(active.len(), &scalar));
         for (row, &lane) in active.iter().enumerate() {
             ours.indices[row] = (lane + t / 3) % 2;
         }
         theirs.indices.clone_from(&ours.indices);
-        let finished = ours.step(&mut *batch, Some(&active)).unwrap();
+        let finished = ours.step(&mut batch, Some(&active)).unwrap();
         assert_eq!(finished, theirs.step(&mut scalar, Some(&active)).unwrap(), "step {t}");
         assert_eq!(ours.bits(), theirs.bits(), "step {t}");
         ended += finished.len();
@@ -206,7 +301,7 @@ fn either_goes_on_where_the_other_stopped() {
     for lane in (0..lanes).rev() {
         batch.load_state(lane, &scalar.save_state(lane).unwrap()).unwrap();
     }
-    let mut on = |env: &mut dyn VectorEnv| {
+    let on = |env: &mut dyn VectorEnv| {
         let mut rows = Rows::new(lanes, env);
         let mut seen = Vec::new();
         for t in 0..60 {
@@ -215,7 +310,7 @@ fn either_goes_on_where_the_other_stopped() {
         }
         seen
     };
-    assert_eq!(on(&mut *batch), on(&mut scalar));
+    assert_eq!(on(&mut batch), on(&mut scalar));
     // And back again, into the scalar environment by itself.
     let LaneState { env, .. } = batch.save_state(69).unwrap();
     let mut alone = TimeLimit::new(CartPole::default(), 25).unwrap();
@@ -244,17 +339,17 @@ fn a_lane_is_reset_by_itself_with_its_options() {
 #[test]
 fn lanes_without_an_episode_do_not_step() {
     let (_, mut batch) = pair(&CartPole::default(), 3, 2);
-    let mut rows = Rows::new(3, &*batch);
-    assert!(matches!(rows.step(&mut *batch, None), Err(EnvError::NotReset)));
+    let mut rows = Rows::new(3, &batch);
+    assert!(matches!(rows.step(&mut batch, None), Err(EnvError::NotReset)));
     batch.reset_lane(2, &Reset::seeded(0), &mut [0.0; 4]).unwrap();
-    assert!(matches!(rows.step(&mut *batch, None), Err(EnvError::NotReset)));
-    let mut two = Rows::new(2, &*batch);
-    assert!(matches!(two.step(&mut *batch, Some(&[2, 1])), Err(EnvError::NotReset)));
-    let mut one = Rows::new(1, &*batch);
-    one.step(&mut *batch, Some(&[2])).unwrap();
+    assert!(matches!(rows.step(&mut batch, None), Err(EnvError::NotReset)));
+    let mut two = Rows::new(2, &batch);
+    assert!(matches!(two.step(&mut batch, Some(&[2, 1])), Err(EnvError::NotReset)));
+    let mut one = Rows::new(1, &batch);
+    one.step(&mut batch, Some(&[2])).unwrap();
     batch.reset_lane(0, &Reset::seeded(0), &mut [0.0; 4]).unwrap();
     batch.reset_lane(1, &Reset::seeded(1), &mut [0.0; 4]).unwrap();
-    rows.step(&mut *batch, None).unwrap();
+    rows.step(&mut batch, None).unwrap();
 
     // A state from the time limit itself, where the scalar environment waits for a reset.
     let mut alone = TimeLimit::new(CartPole::default(), 2).unwrap();
@@ -265,29 +360,29 @@ fn lanes_without_an_episode_do_not_step() {
     let state = LaneState { env, episode_return: 2.0, length: 2 };
     batch.load_state(1, &state).unwrap();
     assert_eq!(batch.save_state(1).unwrap(), state);
-    assert!(matches!(rows.step(&mut *batch, None), Err(EnvError::NotReset)));
+    assert!(matches!(rows.step(&mut batch, None), Err(EnvError::NotReset)));
     batch.reset_lane(1, &Reset::default(), &mut [0.0; 4]).unwrap();
-    rows.step(&mut *batch, None).unwrap();
+    rows.step(&mut batch, None).unwrap();
 }
 
 #[test]
 fn mistakes_are_named_and_move_nothing() {
     let (_, mut batch) = pair(&CartPole::default(), 70, 9);
-    let mut rows = Rows::new(70, &*batch);
+    let mut rows = Rows::new(70, &batch);
     batch.reset(0, &mut rows.obs).unwrap();
     let before: Vec<_> = (0..70).map(|lane| batch.save_state(lane)).collect();
     rows.indices[69] = 2;
-    let error = rows.step(&mut *batch, None).unwrap_err().to_string();
+    let error = rows.step(&mut batch, None).unwrap_err().to_string();
     assert_eq!(error, "action 2 is not in Discrete(2)");
     rows.indices[69] = usize::MAX;
-    assert!(rows.step(&mut *batch, None).is_err());
-    let mut two = Rows::new(2, &*batch);
-    let error = two.step(&mut *batch, Some(&[4, 4])).unwrap_err().to_string();
+    assert!(rows.step(&mut batch, None).is_err());
+    let mut two = Rows::new(2, &batch);
+    let error = two.step(&mut batch, Some(&[4, 4])).unwrap_err().to_string();
     assert!(error.contains("lane 4 is to step twice"), "{error}");
-    let error = two.step(&mut *batch, Some(&[4, 70])).unwrap_err().to_string();
+    let error = two.step(&mut batch, Some(&[4, 70])).unwrap_err().to_string();
     assert!(error.contains("no lane 70"), "{error}");
     two.indices.pop();
-    assert!(two.step(&mut *batch, Some(&[4, 5])).is_err());
+    assert!(two.step(&mut batch, Some(&[4, 5])).is_err());
     let after: Vec<_> = (0..70).map(|lane| batch.save_state(lane)).collect();
     assert_eq!(after, before);
     assert!(batch.save_state(70).is_none() && batch.scene(70).is_none());
@@ -300,7 +395,7 @@ fn mistakes_are_named_and_move_nothing() {
 #[test]
 fn states_of_other_environments_are_refused() {
     let (_, mut batch) = pair(&CartPole::default(), 2, 9);
-    let mut rows = Rows::new(2, &*batch);
+    let mut rows = Rows::new(2, &batch);
     batch.reset(0, &mut rows.obs).unwrap();
     let mine = batch.save_state(0).unwrap();
     let (_, mut other) = pair(&CartPole::new(true), 2, 9);
