@@ -28,6 +28,21 @@ impl<'a> Actions<'a> {
             Self::Continuous(values) => Action::Continuous(&values[row * dims..(row + 1) * dims]),
         }
     }
+
+    /// The first `rows` rows, and the rest.
+    #[cfg(feature = "parallel")]
+    pub(crate) fn split_at(self, rows: usize, dims: usize) -> (Self, Self) {
+        match self {
+            Self::Discrete(indices) => {
+                let (first, rest) = indices.split_at(rows);
+                (Self::Discrete(first), Self::Discrete(rest))
+            }
+            Self::Continuous(values) => {
+                let (first, rest) = values.split_at(rows * dims);
+                (Self::Continuous(first), Self::Continuous(rest))
+            }
+        }
+    }
 }
 
 mod sealed {

@@ -30,6 +30,8 @@ pub use teaching::{
     Bandit, GridRewards, GridWorld, Identity, IdentityContinuous, Mdp, Memory, Outcome, Tabular,
 };
 pub use time_limit::TimeLimit;
+#[cfg(feature = "parallel")]
+pub use vector::ParallelEnv;
 pub use vector::{
     Batch, BatchEnv, FinishedEpisode, Item, Lane, LaneState, StepOut, VecEnv, VectorEnv,
 };

@@ -7,6 +7,9 @@ use elegante_env::{
     VectorEnv,
 };
 
+/// Observations, final observations, rewards and endings.
+type Bits<'a> = (Vec<u32>, Vec<u32>, Vec<u64>, &'a [Option<Ending>]);
+
 /// The memory of a vector step, its actions included.
 struct Rows {
     indices: Vec<usize>,
@@ -55,7 +58,7 @@ impl Rows {
     }
 
     /// All that a step returned, as bits.
-    fn bits(&self) -> (Vec<u32>, Vec<u32>, Vec<u64>, &[Option<Ending>]) {
+    fn bits(&self) -> Bits<'_> {
         let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect();
         let rewards = self.rewards.iter().map(|x| x.to_bits()).collect();
         (bits(&self.obs), bits(&self.final_obs), rewards, &self.endings)

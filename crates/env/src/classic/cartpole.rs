@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::{episode::sized, limited, trig};
+use super::{batched, episode::sized, limited, trig};
 use crate::{
     Batch, BoxSpace, Discrete, Entry, Env, EnvError, EnvRng, Lane, Reset, Scene, Space, Step,
     options::{LOW_HIGH, Options},
@@ -225,11 +225,12 @@ impl Batch<4, 4, 1> for CartPole {
 
 /// The registry's entry of this name.
 pub(super) fn entry(id: &'static str, steps: usize, threshold: f64) -> Entry {
-    let make = move |options: &toml::Table| {
-        let reward = Options::new("CartPole", options).flag("sutton_barto_reward", false)?;
-        limited(CartPole::new(reward), steps)
+    let read = |options: &toml::Table| {
+        Options::new("CartPole", options).flag("sutton_barto_reward", false).map(CartPole::new)
     };
-    Entry::new(id, "balance a pole on a cart that is pushed left or right", make)
+    let summary = "balance a pole on a cart that is pushed left or right";
+    Entry::new(id, summary, move |options| limited(read(options)?, steps))
+        .vector(move |lanes, options| batched(read(options)?, lanes, steps))
         .max_episode_steps(steps)
         .reward_threshold(threshold)
         .option(

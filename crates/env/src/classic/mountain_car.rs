@@ -2,6 +2,7 @@
 //! (Moore, 1990).
 
 use super::{
+    batched,
     episode::{Episode, sized},
     limited,
 };
@@ -198,11 +199,12 @@ impl Batch<2, 2, 1> for MountainCar {
 
 /// The registry's entry of this name.
 pub(super) fn entry(id: &'static str, steps: usize, threshold: f64) -> Entry {
-    let make = move |options: &toml::Table| {
-        let goal_velocity = Options::new("MountainCar", options).number("goal_velocity", 0.0)?;
-        limited(MountainCar::new(goal_velocity), steps)
+    let read = |options: &toml::Table| {
+        Options::new("MountainCar", options).number("goal_velocity", 0.0).map(MountainCar::new)
     };
-    Entry::new(id, "drive a weak car out of a valley by rocking it", make)
+    let summary = "drive a weak car out of a valley by rocking it";
+    Entry::new(id, summary, move |options| limited(read(options)?, steps))
+        .vector(move |lanes, options| batched(read(options)?, lanes, steps))
         .max_episode_steps(steps)
         .reward_threshold(threshold)
         .option("goal_velocity", 0.0, GOAL_VELOCITY)

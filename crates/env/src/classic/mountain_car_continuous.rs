@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    batched,
     episode::{Episode, scalar, scalars, sized},
     limited,
     mountain_car::{
@@ -247,11 +248,13 @@ impl Batch<3, 2, 1> for MountainCarContinuous {
 
 /// The registry's entry of this name.
 pub(super) fn entry(id: &'static str, steps: usize, threshold: f64) -> Entry {
-    let make = move |options: &toml::Table| {
+    let read = |options: &toml::Table| {
         let options = Options::new("MountainCarContinuous", options);
-        limited(MountainCarContinuous::new(options.number("goal_velocity", 0.0)?), steps)
+        options.number("goal_velocity", 0.0).map(MountainCarContinuous::new)
     };
-    Entry::new(id, "drive a weak car out of a valley, with as little force as will do", make)
+    let summary = "drive a weak car out of a valley, with as little force as will do";
+    Entry::new(id, summary, move |options| limited(read(options)?, steps))
+        .vector(move |lanes, options| batched(read(options)?, lanes, steps))
         .max_episode_steps(steps)
         .reward_threshold(threshold)
         .option("goal_velocity", 0.0, GOAL_VELOCITY)

@@ -5,6 +5,7 @@ use std::f64::consts::{PI, TAU};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    batched,
     episode::{Episode, scalar, scalars, sized},
     limited, trig,
 };
@@ -251,14 +252,14 @@ impl Batch<4, 3, 1> for Pendulum {
 
 /// The registry's entry of this name.
 pub(super) fn entry(id: &'static str, steps: usize) -> Entry {
-    let make = move |options: &toml::Table| {
-        limited(Pendulum::new(Options::new("Pendulum", options).number("g", 10.0)?), steps)
+    let read = |options: &toml::Table| {
+        Options::new("Pendulum", options).number("g", 10.0).map(Pendulum::new)
     };
-    Entry::new(id, "swing a pendulum up and hold it there", make).max_episode_steps(steps).option(
-        "g",
-        10.0,
-        "acceleration of free fall in m/s²",
-    )
+    let summary = "swing a pendulum up and hold it there";
+    Entry::new(id, summary, move |options| limited(read(options)?, steps))
+        .vector(move |lanes, options| batched(read(options)?, lanes, steps))
+        .max_episode_steps(steps)
+        .option("g", 10.0, "acceleration of free fall in m/s²")
 }
 
 const ROD: Rgb = [204, 77, 77];

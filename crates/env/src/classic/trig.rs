@@ -58,10 +58,10 @@ pub(super) fn sin_cos<const N: usize>(angles: &[f64; N]) -> ([f64; N], [f64; N])
     }
     for first in (0..N).step_by(8) {
         let few = first..N.min(first + 8);
-        // Negated, so that NaN counts as unsure.
-        if gaps[few.clone()].iter().fold(false, |unsure, &gap| unsure | !(gap <= 0.0)) {
+        // NaN is not 0 either.
+        if gaps[few.clone()].iter().fold(false, |unsure, &gap| unsure | (gap != 0.0)) {
             for i in few {
-                if !(gaps[i] <= 0.0) {
+                if gaps[i] != 0.0 {
                     (sin[i], cos[i]) = angles[i].sin_cos();
                 }
             }

@@ -2,6 +2,8 @@
 
 mod batch;
 mod columns;
+#[cfg(feature = "parallel")]
+mod parallel;
 mod scalar;
 mod shape;
 
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Actions, Ending, EnvError, Reset, Scene, Space};
 
 pub use batch::{Batch, BatchEnv, Item, Lane};
+#[cfg(feature = "parallel")]
+pub use parallel::ParallelEnv;
 pub use scalar::VecEnv;
 
 /// Where a vector step writes, a row for each lane that is stepped. The caller owns the memory, so a
@@ -25,6 +29,26 @@ pub struct StepOut<'a> {
     pub rewards: &'a mut [f64],
     /// Why an episode ended, if it did: `[rows]`.
     pub endings: &'a mut [Option<Ending>],
+}
+
+#[cfg(feature = "parallel")]
+impl<'a> StepOut<'a> {
+    /// The first `rows` rows, and the rest, where an observation has `obs_len` entries.
+    fn split_at(self, rows: usize, obs_len: usize) -> (StepOut<'a>, StepOut<'a>) {
+        let (obs, more_obs) = self.obs.split_at_mut(rows * obs_len);
+        let (final_obs, more_final_obs) = self.final_obs.split_at_mut(rows * obs_len);
+        let (rewards, more_rewards) = self.rewards.split_at_mut(rows);
+        let (endings, more_endings) = self.endings.split_at_mut(rows);
+        (
+            StepOut { obs, final_obs, rewards, endings },
+            StepOut {
+                obs: more_obs,
+                final_obs: more_final_obs,
+                rewards: more_rewards,
+                endings: more_endings,
+            },
+        )
+    }
 }
 
 /// An episode that has ended.
