@@ -1,5 +1,5 @@
 //! Steps a second of vector environments under drawn actions, beside a bare loop over f64:
-//! `cargo bench -p elegante-env --features parallel`. The table that the documentation quotes is
+//! `cargo bench -p elegante-env`. The table that the documentation quotes is
 //! `examples/throughput.rs`.
 
 mod bare;
@@ -26,9 +26,12 @@ fn vector(criterion: &mut Criterion) {
         for lanes in [8, 1024] {
             group.throughput(Throughput::Elements(lanes as u64));
             let env = registry.make_vec(id, lanes, &none).expect("it is registered");
-            let (space, mut driven) = (env.action_space(), Driven::new(env).expect("it resets"));
+            let mut driven = Driven::new(env).expect("it resets");
             group.bench_function(BenchmarkId::new("vector", lanes), |b| {
-                b.iter(|| driven.step(&space).expect("drawn actions are valid"));
+                b.iter(|| driven.step().expect("drawn actions are valid"));
+            });
+            group.bench_function(BenchmarkId::new("replayed actions", lanes), |b| {
+                b.iter(|| driven.replay().expect("drawn actions are valid"));
             });
         }
     }

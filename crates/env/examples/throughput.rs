@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bare::{Bare, BareLoop, CartPole, Cheap, Driven, Pendulum};
 use elegante_env::{Env, EnvError, Registry, Reset, TimeLimit, VecEnv, VectorEnv};
 
-const TURNS: usize = 60;
+const TURNS: usize = 100;
 /// How long a turn should take.
 const TURN: Duration = Duration::from_millis(4);
 
@@ -43,9 +43,16 @@ fn race(lanes: usize, contestants: &mut [Contestant<'_>]) -> Result<Vec<f64>, En
     Ok(best.into_iter().map(|seconds| lanes as f64 / seconds).collect())
 }
 
-fn driven<'a>(env: Box<dyn VectorEnv>) -> Result<Contestant<'a>, EnvError> {
-    let (space, mut driven) = (env.action_space(), Driven::new(env)?);
-    Ok(Box::new(move || driven.step(&space)))
+/// Steps under actions drawn each time.
+fn drawn<'a>(env: Box<dyn VectorEnv>) -> Result<Contestant<'a>, EnvError> {
+    let mut driven = Driven::new(env)?;
+    Ok(Box::new(move || driven.step()))
+}
+
+/// Steps under actions drawn before, so that nothing but stepping is measured.
+fn replayed<'a>(env: Box<dyn VectorEnv>) -> Result<Contestant<'a>, EnvError> {
+    let mut driven = Driven::new(env)?;
+    Ok(Box::new(move || driven.replay()))
 }
 
 fn bare_loop<'a, B: Bare + 'a>(lanes: usize) -> Contestant<'a> {
@@ -56,16 +63,16 @@ fn bare_loop<'a, B: Bare + 'a>(lanes: usize) -> Contestant<'a> {
     })
 }
 
-/// A row of the table: the bare loop if there is one, native, one by one, on two threads.
+/// A row of the table.
 fn row(id: &str, lanes: usize) -> Result<(), EnvError> {
     let (registry, none) = (Registry::standard(), toml::Table::new());
     let entry = registry.get(id)?;
     let boxed = (0..lanes).map(|_| entry.make(&none)).collect::<Result<Vec<_>, _>>()?;
-    let mut contestants =
-        vec![driven(entry.make_vec(lanes, &none)?)?, driven(Box::new(VecEnv::new(boxed)?))?];
-    #[cfg(feature = "parallel")]
-    contestants.push(driven(Box::new(entry.make_parallel(lanes, 2, &none)?))?);
-    let parallel = contestants.len() > 2;
+    let mut contestants = vec![
+        drawn(entry.make_vec(lanes, &none)?)?,
+        drawn(Box::new(VecEnv::new(boxed)?))?,
+        replayed(entry.make_vec(lanes, &none)?)?,
+    ];
     match id {
         "CartPole-v1" => contestants.push(bare_loop::<CartPole>(lanes)),
         "Pendulum-v1" => contestants.push(bare_loop::<Pendulum>(lanes)),
@@ -73,17 +80,30 @@ fn row(id: &str, lanes: usize) -> Result<(), EnvError> {
     }
     let speeds = race(lanes, &mut contestants)?;
     let millions = |speed: f64| format!("{:.1}", speed / 1e6);
-    let threads = match parallel {
-        true => format!("{} (×{:.2})", millions(speeds[2]), speeds[2] / speeds[0]),
-        false => "–".into(),
-    };
-    let bare = match speeds.get(2 + usize::from(parallel)) {
+    let bare = match speeds.get(3) {
         Some(bare) => format!("{} | {:.2}", millions(*bare), speeds[0] / bare),
         None => "– | –".into(),
     };
-    let (native, single) = (millions(speeds[0]), millions(speeds[1]));
-    println!("| {id} | {lanes} | {bare} | {native} | {single} | {threads} |");
+    let (native, single, replay) = (millions(speeds[0]), millions(speeds[1]), millions(speeds[2]));
+    let threads = on_two_threads(id, lanes)?;
+    println!("| {id} | {lanes} | {bare} | {native} | {replay} | {single} | {threads} |");
     Ok(())
+}
+
+/// How many times as fast two threads are as one.
+#[cfg(feature = "parallel")]
+fn on_two_threads(id: &str, lanes: usize) -> Result<String, EnvError> {
+    let (registry, none) = (Registry::standard(), toml::Table::new());
+    let entry = registry.get(id)?;
+    let two = Box::new(entry.make_parallel(lanes, 2, &none)?);
+    let mut contestants = [replayed(entry.make_vec(lanes, &none)?)?, replayed(two)?];
+    let speeds = race(lanes, &mut contestants)?;
+    Ok(format!("×{:.2}", speeds[1] / speeds[0]))
+}
+
+#[cfg(not(feature = "parallel"))]
+fn on_two_threads(_: &str, _: usize) -> Result<String, EnvError> {
+    Ok("–".into())
 }
 
 /// One environment by itself.

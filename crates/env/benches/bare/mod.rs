@@ -134,9 +134,13 @@ impl<B: Bare> BareLoop<B> {
     }
 }
 
+/// How many windows of lanes there are in the actions that [`Driven::replay`] takes.
+const WINDOWS: usize = 64;
+
 /// A vector environment under drawn actions, with all that a step returns.
 pub(crate) struct Driven {
     env: Box<dyn VectorEnv>,
+    space: Space,
     indices: Vec<usize>,
     numbers: Vec<f32>,
     obs: Vec<f32>,
@@ -144,6 +148,7 @@ pub(crate) struct Driven {
     rewards: Vec<f64>,
     endings: Vec<Option<Ending>>,
     rng: Cheap,
+    window: usize,
 }
 
 impl Driven {
@@ -151,31 +156,53 @@ impl Driven {
         let (lanes, width) = (env.lanes(), env.observation_space().flat_len());
         let mut obs = vec![0.0; lanes * width];
         env.reset(0, &mut obs)?;
-        Ok(Self {
+        let mut driven = Self {
+            space: env.action_space(),
             env,
-            indices: vec![0; lanes],
-            numbers: vec![0.0; lanes],
+            indices: vec![0; lanes + WINDOWS],
+            numbers: vec![0.0; lanes + WINDOWS],
             final_obs: obs.clone(),
             obs,
             rewards: vec![0.0; lanes],
             endings: vec![None; lanes],
             rng: Cheap::new(),
-        })
+            window: 0,
+        };
+        driven.draw(lanes + WINDOWS);
+        Ok(driven)
     }
 
     /// Draws an action for every lane and steps.
-    pub(crate) fn step(&mut self, space: &Space) -> Result<(), EnvError> {
-        let actions = match space {
+    pub(crate) fn step(&mut self) -> Result<(), EnvError> {
+        self.draw(self.env.lanes());
+        self.window = 0;
+        self.act()
+    }
+
+    /// Steps under actions that were drawn before: another window of them each time.
+    pub(crate) fn replay(&mut self) -> Result<(), EnvError> {
+        self.window = (self.window + 7) % WINDOWS;
+        self.act()
+    }
+
+    fn draw(&mut self, count: usize) {
+        match &self.space {
             Space::Discrete(space) => {
                 let n = space.n();
-                self.indices.iter_mut().for_each(|index| *index = self.rng.choice(n));
-                Actions::Discrete(&self.indices)
+                self.indices[..count].iter_mut().for_each(|index| *index = self.rng.choice(n));
             }
             _ => {
-                let numbers = self.numbers.iter_mut();
+                let numbers = self.numbers[..count].iter_mut();
                 numbers.for_each(|number| *number = self.rng.uniform(-2.0, 2.0) as f32);
-                Actions::Continuous(&self.numbers)
             }
+        }
+    }
+
+    fn act(&mut self) -> Result<(), EnvError> {
+        let here = self.window..self.window + self.env.lanes();
+        let actions = match self.space {
+            Space::Discrete(_) => Actions::Discrete(&self.indices[here]),
+            _ => Actions::Continuous(&self.numbers[here]),
         };
         let out = StepOut {
             obs: &mut self.obs,
