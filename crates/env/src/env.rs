@@ -77,7 +77,8 @@ impl Reset {
     note = "implement `elegante_env::Env` for it: two spaces, `reset` and `step`; see examples/custom_env.rs"
 )]
 pub trait Env: Send {
-    /// `usize` for a choice among n, `[f32]` for a vector of real numbers.
+    /// `usize` for a choice among n, `[f32]` for a vector of real numbers, `[usize]` for several
+    /// choices at once, `[bool]` for several switches.
     type Action: ActionKind + ?Sized;
 
     /// The space of observations; an observation is written flat, as [`Space::flat_len`] numbers.
@@ -98,7 +99,8 @@ pub trait Env: Send {
     /// When the action lies outside the space, or the world behind the environment failed.
     fn step(&mut self, action: &Self::Action, obs: &mut [f32]) -> Result<Step, EnvError>;
 
-    /// Which of the discrete actions are valid in the current state; `None`: all of them.
+    /// Which of the discrete actions are valid in the current state; `None`: all of them. For
+    /// several choices at once it holds their masks one after the other ([`Space::mask_len`]).
     fn action_mask(&self) -> Option<&[bool]> {
         None
     }

@@ -42,7 +42,7 @@ pub enum EnvError {
         /// What it may be.
         expected: &'static str,
     },
-    /// A continuous action for a discrete space, or the reverse.
+    /// An action of another kind than the space's: a continuous one for a discrete space, say.
     #[error("a {given} action, where the environment takes {expected} ones")]
     ActionKind {
         /// What was given.
@@ -100,6 +100,10 @@ pub enum EnvError {
         /// NaN or an infinity.
         value: f64,
     },
+    /// An environment broke the contract of [`Env`](crate::Env), as
+    /// [`Check`](crate::wrappers::Check) found.
+    #[error("{0}")]
+    Contract(crate::check::Violation),
     /// An error of the environment's own.
     #[error(transparent)]
     Custom(Box<dyn Error + Send + Sync>),
@@ -113,6 +117,15 @@ impl EnvError {
         space: impl std::fmt::Display,
     ) -> Self {
         Self::ActionOutOfSpace { action: format!("{action:?}"), space: space.to_string() }
+    }
+
+    /// Whether a slice has the length it should have; `what` names it in the error.
+    ///
+    /// # Errors
+    /// [`EnvError::Length`] when it doesn't.
+    #[inline]
+    pub fn check_length(what: &'static str, given: usize, expected: usize) -> Result<(), Self> {
+        if given == expected { Ok(()) } else { Err(Self::Length { what, given, expected }) }
     }
 
     /// An error of an environment's own: any error type, or just a message.

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::print_stdout)]
 
 mod action;
+pub mod check;
 mod classic;
 mod env;
 mod erased;
@@ -11,13 +13,14 @@ mod registry;
 pub mod render;
 mod rng;
 pub mod scene;
-mod space;
+pub mod space;
 pub mod state;
 mod teaching;
-mod time_limit;
 mod vector;
+pub mod wrappers;
 
 pub use action::{Action, ActionKind, Actions};
+pub use check::check_env;
 pub use classic::{Acrobot, AcrobotParams, CartPole, MountainCar, MountainCarContinuous, Pendulum};
 pub use env::{Ending, Env, Reset, Step};
 pub use erased::{AnyEnv, DynEnv};
@@ -25,13 +28,15 @@ pub use error::EnvError;
 pub use registry::{Entry, EnvOption, Registry};
 pub use rng::{EnvRng, SeedSequence};
 pub use scene::Scene;
-pub use space::{BoxSpace, Discrete, Space};
+pub use space::{
+    BoxSpace, DictSpace, Discrete, MultiBinary, MultiDiscrete, Space, TupleSpace, Value,
+};
 pub use teaching::{
     Bandit, GridRewards, GridWorld, Identity, IdentityContinuous, Mdp, Memory, Outcome, Tabular,
 };
-pub use time_limit::TimeLimit;
 #[cfg(feature = "parallel")]
 pub use vector::ParallelEnv;
 pub use vector::{
     Batch, BatchEnv, FinishedEpisode, Item, Lane, LaneState, StepOut, VecEnv, VectorEnv,
 };
+pub use wrappers::TimeLimit;

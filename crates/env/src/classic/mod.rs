@@ -15,7 +15,7 @@ pub use mountain_car_continuous::MountainCarContinuous;
 pub use pendulum::Pendulum;
 
 use crate::{
-    Batch, BatchEnv, Entry, Env, EnvError, TimeLimit, VecEnv, VectorEnv, time_limit::limited,
+    Batch, BatchEnv, Entry, Env, EnvError, TimeLimit, VecEnv, VectorEnv, wrappers::limited,
 };
 
 /// The registry's entries for this folder, a line for each environment.

@@ -31,13 +31,14 @@ impl Shape {
                 "observations in {observation_space} and actions in {action_space}: neither may be empty"
             )));
         }
+        let Some(action_len) = action_space.action_len() else {
+            let reason = format!("actions in {action_space}: an action has no parts of its own");
+            return Err(EnvError::Vector(reason));
+        };
         Ok(Self {
             lanes,
             obs_len: observation_space.flat_len(),
-            action_len: match &action_space {
-                Space::Discrete(_) => 1,
-                Space::Box(space) => space.len(),
-            },
+            action_len,
             observation_space,
             action_space,
             named: vec![0; lanes],
@@ -52,7 +53,7 @@ impl Shape {
 
     /// Whether an observation of every lane, or of one, fits into `obs`.
     pub(super) fn obs(&self, rows: usize, obs: &[f32]) -> Result<(), EnvError> {
-        length("obs", obs.len(), rows * self.obs_len)
+        EnvError::check_length("obs", obs.len(), rows * self.obs_len)
     }
 
     /// Finds what is wrong with a step of `rows` lanes before any of them has moved.
@@ -62,21 +63,12 @@ impl Shape {
         actions: Actions<'_>,
         out: &StepOut<'_>,
     ) -> Result<(), EnvError> {
-        let given = match (actions, &self.action_space) {
-            (Actions::Discrete(indices), Space::Discrete(_)) => indices.len(),
-            (Actions::Continuous(values), Space::Box(_)) => values.len(),
-            (Actions::Discrete(_), Space::Box(_)) => {
-                return Err(EnvError::ActionKind { given: "discrete", expected: "continuous" });
-            }
-            (Actions::Continuous(_), Space::Discrete(_)) => {
-                return Err(EnvError::ActionKind { given: "continuous", expected: "discrete" });
-            }
-        };
-        length("actions", given, rows * self.action_len)?;
-        length("obs", out.obs.len(), rows * self.obs_len)?;
-        length("final_obs", out.final_obs.len(), rows * self.obs_len)?;
-        length("rewards", out.rewards.len(), rows)?;
-        length("endings", out.endings.len(), rows)
+        let given = actions.entries_in(&self.action_space)?;
+        EnvError::check_length("actions", given, rows * self.action_len)?;
+        EnvError::check_length("obs", out.obs.len(), rows * self.obs_len)?;
+        EnvError::check_length("final_obs", out.final_obs.len(), rows * self.obs_len)?;
+        EnvError::check_length("rewards", out.rewards.len(), rows)?;
+        EnvError::check_length("endings", out.endings.len(), rows)
     }
 
     /// Finds what is wrong with a step of these lanes before any of them has moved.
@@ -95,10 +87,6 @@ impl Shape {
         }
         self.rows(active.len(), actions, out)
     }
-}
-
-fn length(what: &'static str, given: usize, expected: usize) -> Result<(), EnvError> {
-    if given == expected { Ok(()) } else { Err(EnvError::Length { what, given, expected }) }
 }
 
 #[cold]

@@ -1,4 +1,4 @@
-//! Spaces: what an observation or an action may be.
+//! A box in ℝⁿ.
 
 use std::fmt;
 
@@ -6,69 +6,6 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use crate::EnvError;
-
-/// One of n things, indexed from 0; `start` is the number that the first of them is called by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Discrete {
-    n: usize,
-    start: i64,
-}
-
-impl Discrete {
-    /// {0, 1, …, n − 1}.
-    pub const fn new(n: usize) -> Self {
-        Self { n, start: 0 }
-    }
-
-    /// {start, …, start + n − 1}; actions are still indices from 0.
-    pub const fn starting_at(n: usize, start: i64) -> Self {
-        Self { n, start }
-    }
-
-    /// How many there are.
-    pub const fn n(self) -> usize {
-        self.n
-    }
-
-    /// What the first of them is called by.
-    pub const fn start(self) -> i64 {
-        self.start
-    }
-
-    /// Whether `index` is one of them.
-    pub const fn contains(self, index: usize) -> bool {
-        index < self.n
-    }
-
-    /// Whether all of these are among them.
-    ///
-    /// # Errors
-    /// When one is not.
-    pub(crate) fn check(self, indices: &[usize]) -> Result<(), EnvError> {
-        // All their bits together make a number no smaller than any, and are quicker to find.
-        if indices.iter().fold(0, |bits, i| bits | i) < self.n {
-            return Ok(());
-        }
-        match indices.iter().find(|&&i| !self.contains(i)) {
-            Some(wrong) => Err(EnvError::action_out_of_space(wrong, self)),
-            None => Ok(()),
-        }
-    }
-
-    /// Any of them with the same probability.
-    pub fn sample(self, rng: &mut impl Rng) -> usize {
-        rng.random_range(0..self.n.max(1))
-    }
-}
-
-impl fmt::Display for Discrete {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.start {
-            0 => write!(f, "Discrete({})", self.n),
-            start => write!(f, "Discrete({}, start={start})", self.n),
-        }
-    }
-}
 
 /// A box in ℝⁿ: an interval for each entry, which may be unbounded on either side.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -230,16 +167,27 @@ impl BoxSpace {
     /// normal where there is none.
     pub fn sample(&self, rng: &mut impl Rng) -> Vec<f32> {
         let bounds = self.low.iter().zip(&self.high);
-        bounds
-            .map(|(&low, &high)| sample_between(f64::from(low), f64::from(high), rng) as f32)
-            .collect()
+        bounds.map(|(&low, &high)| sample_between(low, high, rng)).collect()
+    }
+
+    /// [`sample`](Self::sample) into memory of the caller's: `[len]`.
+    ///
+    /// # Errors
+    /// When `values` has another length.
+    pub fn sample_into(&self, values: &mut [f32], rng: &mut impl Rng) -> Result<(), EnvError> {
+        EnvError::check_length("the sample", values.len(), self.len())?;
+        for (value, (&low, &high)) in values.iter_mut().zip(self.low.iter().zip(&self.high)) {
+            *value = sample_between(low, high, rng);
+        }
+        Ok(())
     }
 }
 
-fn sample_between(low: f64, high: f64, rng: &mut impl Rng) -> f64 {
+fn sample_between(low: f32, high: f32, rng: &mut impl Rng) -> f32 {
+    let (low, high) = (f64::from(low), f64::from(high));
     // 1 − u lies in (0, 1], where the logarithm is finite.
     let mut exponential = || -(1.0 - rng.random::<f64>()).ln();
-    match (low.is_finite(), high.is_finite()) {
+    let sample = match (low.is_finite(), high.is_finite()) {
         (true, true) => low + (high - low) * rng.random::<f64>(),
         (true, false) => low + exponential(),
         (false, true) => high - exponential(),
@@ -247,7 +195,8 @@ fn sample_between(low: f64, high: f64, rng: &mut impl Rng) -> f64 {
         (false, false) => {
             (2.0 * exponential()).sqrt() * (std::f64::consts::TAU * rng.random::<f64>()).cos()
         }
-    }
+    };
+    sample as f32
 }
 
 impl fmt::Display for BoxSpace {
@@ -268,48 +217,6 @@ impl fmt::Display for Short<'_> {
                 write!(f, "[{first}, {second}, …, {last}]")
             }
             few => write!(f, "[{}]", show(few)),
-        }
-    }
-}
-
-/// A space whose kind is known only at run time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Space {
-    /// One of n.
-    Discrete(Discrete),
-    /// A box in ℝⁿ.
-    Box(BoxSpace),
-}
-
-impl Space {
-    /// Numbers in an observation from this space: one-hot for a discrete one.
-    pub fn flat_len(&self) -> usize {
-        match self {
-            Self::Discrete(space) => space.n,
-            Self::Box(space) => space.len(),
-        }
-    }
-}
-
-impl From<Discrete> for Space {
-    fn from(space: Discrete) -> Self {
-        Self::Discrete(space)
-    }
-}
-
-impl From<BoxSpace> for Space {
-    fn from(space: BoxSpace) -> Self {
-        Self::Box(space)
-    }
-}
-
-impl fmt::Display for Space {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Discrete(space) => space.fmt(f),
-            Self::Box(space) => space.fmt(f),
         }
     }
 }
@@ -338,10 +245,9 @@ mod tests {
     #[test]
     fn shapes_have_as_many_entries_as_the_bounds() {
         let space = BoxSpace::unbounded(6).with_shape(vec![2, 3]).unwrap();
-        assert_eq!((space.shape(), Space::from(space.clone()).flat_len()), ([2, 3].as_slice(), 6));
+        assert_eq!((space.shape(), space.len()), ([2, 3].as_slice(), 6));
         assert!(space.clone().with_shape(vec![4]).is_err());
         assert!(space.with_shape(vec![usize::MAX, 2]).is_err(), "the product overflows");
-        assert_eq!(Space::from(Discrete::new(5)).flat_len(), 5, "one-hot");
     }
 
     #[test]
@@ -351,7 +257,6 @@ mod tests {
         for outside in [&[1.1, 0.0][..], &[0.0, -0.1], &[f32::NAN, 0.0], &[0.0], &[0.0; 3]] {
             assert!(!space.contains(outside), "{outside:?}");
         }
-        assert!(Discrete::new(2).contains(1) && !Discrete::new(2).contains(2));
     }
 
     /// Mean and variance of each entry over many draws; every draw lies in the space.
@@ -385,35 +290,22 @@ mod tests {
     }
 
     #[test]
-    fn discrete_samples_are_uniform() {
-        let (space, mut rng) = (Discrete::starting_at(4, -2), EnvRng::new(2));
-        let mut counts = [0; 4];
-        (0..8000).for_each(|_| counts[space.sample(&mut rng)] += 1);
-        // The standard deviation of a count is 39.
-        assert!(counts.iter().all(|count| (1800..2200).contains(count)), "{counts:?}");
+    fn samples_in_the_callers_memory_are_the_same_ones() {
+        let space = BoxSpace::new(vec![-1.0, -INF], vec![3.0, INF]).unwrap();
+        let (mut a, mut b, mut values) = (EnvRng::new(4), EnvRng::new(4), [0.0; 2]);
+        for _ in 0..5 {
+            space.sample_into(&mut values, &mut a).unwrap();
+            assert_eq!(values.as_slice(), space.sample(&mut b));
+        }
+        assert!(space.sample_into(&mut [0.0; 3], &mut a).is_err());
     }
 
     #[test]
-    fn spaces_are_shown_as_gymnasium_shows_them() {
-        assert_eq!(Space::from(Discrete::new(2)).to_string(), "Discrete(2)");
-        assert_eq!(Discrete::starting_at(3, -1).to_string(), "Discrete(3, start=-1)");
+    fn it_is_shown_as_gymnasium_shows_it() {
         let cartpole = BoxSpace::symmetric(vec![4.8, INF]);
         assert_eq!(cartpole.to_string(), "Box([-4.8, -inf], [4.8, inf], [2])");
         let long = BoxSpace::unbounded(100).to_string();
         assert_eq!(long, "Box([-inf, -inf, …, -inf], [inf, inf, …, inf], [100])");
         assert_eq!(BoxSpace::unbounded(0).to_string(), "Box([], [], [0])");
-    }
-
-    #[test]
-    fn spaces_read_back_as_written_infinities_included() {
-        let half_open = BoxSpace::new(vec![-0.1, 0.0, -INF], vec![0.1, INF, 2.5]).unwrap();
-        for space in [half_open.into(), Space::from(Discrete::starting_at(3, -1))] {
-            let json = serde_json::to_string(&space).unwrap();
-            assert_eq!(serde_json::from_str::<Space>(&json).unwrap(), space, "{json}");
-            let text = toml::to_string(&space).unwrap();
-            assert_eq!(toml::from_str::<Space>(&text).unwrap(), space, "{text}");
-        }
-        let crossed = r#"{"kind":"box","low":[1.0],"high":["-inf"],"shape":[1]}"#;
-        assert!(serde_json::from_str::<Space>(crossed).is_err(), "bounds are checked on reading");
     }
 }
