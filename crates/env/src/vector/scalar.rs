@@ -100,6 +100,7 @@ impl<E: DynEnv> VectorEnv for VecEnv<E> {
 
     fn reset(&mut self, seed: u64, obs: &mut [f32]) -> Result<(), EnvError> {
         self.shape.obs(self.shape.lanes, obs)?;
+        self.finished.clear();
         for (lane, row) in obs.chunks_exact_mut(self.shape.obs_len).enumerate() {
             self.reset_lane(lane, &Reset::seeded(seed.wrapping_add(lane as u64)), row)?;
         }
