@@ -4,7 +4,7 @@
 //! however many threads share them, and each lane has an environment and an action stream of its own,
 //! so the number of threads changes nothing but the time.
 
-use elegante_env::{AnyEnv, Ending, EnvError, EnvRng, StepOut, VecEnv, VectorEnv};
+use elegante_env::{AnyEnv, Ending, EnvError, EnvRng, StepOut, VecEnv, VectorEnv, state};
 use elegante_policy::{ActionHead, Policy, PolicyConfig};
 
 use crate::{
@@ -106,7 +106,7 @@ impl Lanes {
         checkpoint.numbers.insert("observations".into(), observations.collect());
         for group in &self.groups {
             for (i, lane) in group.lanes.iter().enumerate() {
-                if let Some(state) = group.env.save_state(i) {
+                if let Some(state) = group.env.save_state(i).as_ref().and_then(state::save) {
                     checkpoint.bytes.insert(format!("env.{}", lane.number), state);
                 }
             }
@@ -135,8 +135,8 @@ impl Lanes {
                 saved = rest;
                 lane.stream = streams.next().unwrap_or_else(|| lane.stream.clone());
                 match checkpoint.bytes.remove(&format!("env.{}", lane.number)) {
-                    Some(state) => {
-                        group.env.load_state(i, &state)?;
+                    Some(bytes) => {
+                        group.env.load_state(i, &state::load(&bytes)?)?;
                         group.observations[i * width..(i + 1) * width].copy_from_slice(mine);
                     }
                     None => fresh.push(lane.number),
