@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use elegante_env::{
-    AnyEnv, Ending, EnvRng, VecEnv, VectorEnv,
+    AnyEnv, Ending, EnvRng, VecEnv, VectorEnv, state,
     wrappers::{ObsNormalizer, RewardNormalizer},
 };
 use elegante_policy::{
@@ -314,7 +314,7 @@ impl Collector {
         checkpoint.numbers.insert("observations".into(), self.observations.clone());
         checkpoint.numbers.insert("memory".into(), self.memory.clone());
         for lane in 0..self.lanes() {
-            if let Some(state) = self.env.save_state(lane) {
+            if let Some(state) = self.env.save_state(lane).as_ref().and_then(state::save) {
                 checkpoint.bytes.insert(format!("env.{lane}"), state);
             }
         }
@@ -341,7 +341,7 @@ impl Collector {
                 fresh.push(lane);
                 continue;
             };
-            self.env.load_state(lane, &state)?;
+            self.env.load_state(lane, &state::load(&state)?)?;
             let row = lane * width..(lane + 1) * width;
             self.observations[row.clone()].copy_from_slice(&observations[row]);
             (self.starts[lane], self.under_way[lane]) = (starts[lane], under_way[lane]);
