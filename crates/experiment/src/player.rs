@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use elegante_env::{BoxSpace, Discrete, Env, EnvError, Space, Step};
     use elegante_policy::{DeviceChoice, MlpConfig};
-    use elegante_trainer::{EvalConfig, evaluate, policy_config};
+    use elegante_trainer::{Continuous, EvalConfig, evaluate, policy_config};
 
     /// Twelve steps, each with one of four actions forbidden by chance; taking it is an error.
     struct Fenced {
@@ -154,7 +154,9 @@ mod tests {
     fn a_player_plays_the_evaluations_episodes_and_keeps_to_the_mask() {
         let env = Fenced::boxed();
         let (observation, action) = (env.observation_space(), env.action_space());
-        let config = policy_config(&observation, &action, &MlpConfig::default(), 0.0).unwrap();
+        let config =
+            policy_config(&observation, &action, &MlpConfig::default(), Continuous::Gaussian, 0.0)
+                .unwrap();
         let device = DeviceChoice::Auto.open().unwrap();
         let policy = config.init(&mut EnvRng::new(1), &device).unwrap();
         for deterministic in [true, false] {
