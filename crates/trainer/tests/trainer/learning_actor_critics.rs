@@ -118,7 +118,7 @@ fn only_what_is_allowed_is_done() {
 #[test]
 fn the_cue_is_remembered_until_the_junction_and_without_a_memory_it_cant_be() {
     let make = || limited(Memory::new(4), 30);
-    let mut config = run(ppo(|ppo| (ppo.batch_size, ppo.gamma) = (64, 0.99)), 0, 24_000);
+    let mut config = run(ppo(|ppo| (ppo.batch_size, ppo.gamma) = (64, 0.99)), 0, 40_000);
     config.network.recurrent_size = 16;
     let without = learnt(&config, make, true).0;
     println!("without a memory: {without}");
