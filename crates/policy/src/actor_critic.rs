@@ -64,6 +64,15 @@ impl ActorCritic {
         Self { policy, value: Some(value) }
     }
 
+    /// A policy whose network tells the value too, as its last output.
+    ///
+    /// # Panics
+    /// When it does not: that is a mistake in the caller.
+    pub fn shared(policy: Policy) -> Self {
+        assert!(policy.config().value_output, "the policy's network does not tell the value");
+        Self { policy, value: None }
+    }
+
     /// The policy by itself.
     pub fn policy(&self) -> &Policy {
         &self.policy

@@ -407,3 +407,105 @@ impl Finals {
         self.values.extend(said.value().into_data().iter::<f64>());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elegante_env::{BoxSpace, Discrete, Env, EnvError, Reset, Space, Step, TimeLimit};
+    use elegante_policy::{ActionHead, Cell, DeviceChoice, Init, MlpConfig};
+
+    /// Shows 1 and the time, and never ends by itself.
+    struct Clock(f32);
+
+    impl Env for Clock {
+        type Action = usize;
+
+        fn observation_space(&self) -> Space {
+            BoxSpace::unbounded(2).into()
+        }
+
+        fn action_space(&self) -> Discrete {
+            Discrete::new(2)
+        }
+
+        fn reset(&mut self, _: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+            self.0 = 0.0;
+            obs.copy_from_slice(&[1.0, 0.0]);
+            Ok(())
+        }
+
+        fn step(&mut self, _: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
+            self.0 += 1.0;
+            obs.copy_from_slice(&[1.0, self.0]);
+            Ok(Step::going(1.0))
+        }
+    }
+
+    /// Vₜ and Vₜ₊₁ of every step of one lane whose episodes are cut after `limit` steps, one after the
+    /// other.
+    fn values(networks: &ActorCritic, steps: usize, limit: usize) -> Vec<(f64, f64)> {
+        let device = networks.policy().device();
+        let nothing =
+            || matrix(vec![0.0; networks.memory().max(1)], networks.memory().max(1), &device);
+        let look = |time: usize, memory| {
+            let (said, memory) = networks.step(matrix(vec![1.0, time as f32], 2, &device), memory);
+            (said.value().into_scalar::<f64>(), memory)
+        };
+        let (mut time, mut memory, mut all) = (0, nothing(), Vec::new());
+        for _ in 0..steps {
+            let (value, after) = look(time, memory);
+            all.push((value, look(time + 1, after.clone()).0));
+            (time, memory) = if time + 1 == limit { (0, nothing()) } else { (time + 1, after) };
+        }
+        all
+    }
+
+    #[test]
+    fn the_next_value_is_that_of_what_a_step_led_to_before_any_reset() {
+        let device = DeviceChoice::Auto.open().unwrap();
+        for recurrent in [Cell::None, Cell::Gru, Cell::Lstm] {
+            for shared in [false, true] {
+                let network = MlpConfig {
+                    hidden: vec![8],
+                    init: Init::BurnDefault,
+                    recurrent,
+                    recurrent_size: 5,
+                    shared,
+                    ..MlpConfig::default()
+                };
+                let mut config = PolicyConfig::new(2, ActionHead::Categorical { n: 2 }, network);
+                config.value_output = shared;
+                let mut rng = EnvRng::new(3);
+                let networks =
+                    ActorCritic::init(&config, &mut rng.clone(), &mut rng, &device).unwrap();
+                let envs = [3, 4]
+                    .map(|limit| AnyEnv::new(TimeLimit::new(Clock(0.0), limit).unwrap()))
+                    .into();
+                let options = Options {
+                    gamma: 0.9,
+                    normalize_observations: false,
+                    normalize_rewards: false,
+                    sde_sample_steps: 0,
+                };
+                let mut collector = Collector::new(envs, 0, &networks, options).unwrap();
+                // The second rollout begins and ends in the middle of episodes.
+                let rollouts = [5, 6].map(|steps| collector.collect(&networks, steps).unwrap().0);
+                for (lane, limit) in [3, 4].into_iter().enumerate() {
+                    let of = |all: fn(&Rollout) -> &Vec<f64>| -> Vec<f64> {
+                        let all = rollouts.iter().flat_map(|r| all(r).chunks_exact(2));
+                        all.map(|row| row[lane]).collect()
+                    };
+                    let ours = of(|r| &r.values).into_iter().zip(of(|r| &r.next_values));
+                    let theirs = values(&networks, 11, limit);
+                    for (t, (ours, theirs)) in ours.zip(theirs).enumerate() {
+                        let error = (ours.0 - theirs.0).abs().max((ours.1 - theirs.1).abs());
+                        assert!(
+                            error < 1e-5,
+                            "{recurrent:?}, shared {shared}, lane {lane}, step {t}: {ours:?} and {theirs:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

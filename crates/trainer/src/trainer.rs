@@ -2,12 +2,13 @@
 
 use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
-use elegante_env::{AnyEnv, DynEnv, Env, EnvError};
-use elegante_policy::Policy;
+use burn::tensor::Device;
+use elegante_env::{AnyEnv, DynEnv, Env, EnvError, EnvRng};
+use elegante_policy::{AnyNetwork, Policy};
 
 use crate::{
     TrainConfig, TrainError,
-    algorithms::{Batch, Method, Setup},
+    algorithms::{Batch, Build, Method, Setup},
     checkpoint::{Checkpoint, State},
     evaluate::{EvalConfig, Evaluation, evaluate},
     metrics::{Episode, Progress, Recent, UpdateMetrics},
@@ -98,6 +99,33 @@ impl Trainer {
         config: TrainConfig,
         make: impl Fn() -> Result<AnyEnv, EnvError> + Send + Sync + 'static,
     ) -> Result<Self, TrainError> {
+        Self::begin(config, Arc::new(make), None)
+    }
+
+    /// A run with networks of your own in place of those that `config.network` describes: `build` makes
+    /// the policy's, then the value function's if the algorithm has one, from the number of inputs and
+    /// outputs, a stream to draw weights from and the device to put them on. With `network.shared` it
+    /// makes one for both, whose last output is the value. `examples/custom_network.rs` shows a whole
+    /// run.
+    ///
+    /// A policy's file can't describe such a network: `Policy::from_safetensors_with` reads it again.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), or when a network has other outputs than were asked for, a memory that
+    /// the algorithm has no use for, or no features to explore with where the distribution is gSDE.
+    pub fn with_networks<E: Env + 'static>(
+        config: TrainConfig,
+        env_fn: impl Fn() -> E + Send + Sync + 'static,
+        build: impl Fn(usize, usize, &mut EnvRng, &Device) -> AnyNetwork,
+    ) -> Result<Self, TrainError> {
+        Self::begin(config, Arc::new(move || Ok(AnyEnv::new(env_fn()))), Some(&build))
+    }
+
+    fn begin(
+        config: TrainConfig,
+        make: Factory,
+        build: Option<Build<'_>>,
+    ) -> Result<Self, TrainError> {
         config.validate()?;
         let began = Instant::now();
         let device = config.device.open()?.autodiff();
@@ -109,10 +137,10 @@ impl Trainer {
         let (observation, action) = (envs[0].observation_space(), envs[0].action_space());
         let policy = config.algorithm.policy_config(&observation, &action, &config.network)?;
         let (network, seed) = (&config.network, config.run.seed);
-        let setup = Setup { envs, policy, network, seed, threads, device };
+        let setup = Setup { envs, policy, network, seed, threads, device, build };
         Ok(Self {
             method: config.algorithm.begin(setup)?,
-            make: Arc::new(make),
+            make,
             progress: Progress::default(),
             recent: Recent::default(),
             episodes: Vec::new(),

@@ -21,7 +21,6 @@ use crate::{
     minibatches::normalized,
     optim::Learner,
     rollout::{Minibatch, Rollout},
-    streams::{Purpose, stream},
 };
 
 /// The state of A2C: environments, and networks that learn.
@@ -34,13 +33,8 @@ pub(crate) struct A2c {
 
 impl A2c {
     pub(crate) fn new(config: &A2cConfig, setup: Setup<'_>) -> Result<Self, TrainError> {
-        let Setup { envs, policy, seed, device, .. } = setup;
-        let networks = ActorCritic::init(
-            &policy,
-            &mut stream(seed, Purpose::PolicyInit, 0),
-            &mut stream(seed, Purpose::ValueInit, 0),
-            &device,
-        )?;
+        let networks = setup.new_actor_critic()?;
+        let Setup { envs, seed, device, .. } = setup;
         let options = Options {
             gamma: config.gamma,
             normalize_observations: config.normalize_observations,

@@ -6,8 +6,8 @@ mod against_torch;
 mod ppo;
 mod reinforce;
 
-use elegante_env::AnyEnv;
-use elegante_policy::{MlpConfig, Policy, PolicyConfig};
+use elegante_env::{AnyEnv, EnvRng};
+use elegante_policy::{ActorCritic, AnyNetwork, MlpConfig, Policy, PolicyConfig, ValueNet};
 
 use burn::tensor::{Device, Tensor};
 
@@ -17,6 +17,7 @@ use crate::{
     metrics::{Episode, Means, Values},
     returns::explained_variance,
     rollout::{Rollout, Targets},
+    streams::{Purpose, stream},
 };
 
 /// An algorithm at work, with its networks and its environments.
@@ -107,6 +108,58 @@ pub(crate) struct Setup<'a> {
     pub(crate) threads: usize,
     /// With autodiff.
     pub(crate) device: Device,
+    /// Makes the networks, where they are not those that `network` describes.
+    pub(crate) build: Option<Build<'a>>,
+}
+
+/// Makes a network from its inputs, its outputs, the stream of its weights and the device they live on.
+pub(crate) type Build<'a> = &'a dyn Fn(usize, usize, &mut EnvRng, &Device) -> AnyNetwork;
+
+impl Setup<'_> {
+    /// A policy yet to be trained.
+    fn new_policy(&self) -> Result<Policy, TrainError> {
+        let mut rng = stream(self.seed, Purpose::PolicyInit, 0);
+        let Some(build) = self.build else { return Ok(self.policy.init(&mut rng, &self.device)?) };
+        let outputs = self.policy.action.outputs() + usize::from(self.policy.value_output);
+        let net = self.built(build, outputs, &mut rng)?;
+        Ok(self.policy.with_network(net, &self.device)?)
+    }
+
+    /// A value network yet to be trained.
+    fn new_value(&self) -> Result<ValueNet, TrainError> {
+        let (mut rng, inputs) = (stream(self.seed, Purpose::ValueInit, 0), self.policy.observation);
+        Ok(match self.build {
+            Some(build) => ValueNet::of(self.built(build, 1, &mut rng)?),
+            None => ValueNet::init(self.network, inputs, &mut rng, &self.device)?,
+        })
+    }
+
+    /// Both, or one that is both.
+    fn new_actor_critic(&self) -> Result<ActorCritic, TrainError> {
+        let policy = self.new_policy()?;
+        if self.policy.value_output {
+            return Ok(ActorCritic::shared(policy));
+        }
+        Ok(ActorCritic::of(policy, self.new_value()?))
+    }
+
+    /// A network of somebody's own, if it says as much as it should.
+    fn built(
+        &self,
+        build: Build<'_>,
+        outputs: usize,
+        rng: &mut EnvRng,
+    ) -> Result<AnyNetwork, TrainError> {
+        let inputs = self.policy.observation;
+        let net = build(inputs, outputs, rng, &self.device);
+        let said = net.forward(Tensor::zeros([2, inputs], &self.device)).dims();
+        if said == [2, outputs] {
+            return Ok(net);
+        }
+        Err(TrainError::Unsupported(format!(
+            "a network of {inputs} inputs and {outputs} outputs was asked for, and the one that was built makes {said:?} of [2, {inputs}]"
+        )))
+    }
 }
 
 impl Algorithm {

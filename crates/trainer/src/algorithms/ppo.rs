@@ -39,13 +39,8 @@ pub(crate) struct Ppo {
 
 impl Ppo {
     pub(crate) fn new(config: &PpoConfig, setup: Setup<'_>) -> Result<Self, TrainError> {
-        let Setup { envs, policy, seed, device, .. } = setup;
-        let networks = ActorCritic::init(
-            &policy,
-            &mut stream(seed, Purpose::PolicyInit, 0),
-            &mut stream(seed, Purpose::ValueInit, 0),
-            &device,
-        )?;
+        let networks = setup.new_actor_critic()?;
+        let Setup { envs, seed, device, .. } = setup;
         let options = Options {
             gamma: config.gamma,
             normalize_observations: config.normalize_observations,

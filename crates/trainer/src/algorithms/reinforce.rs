@@ -10,7 +10,7 @@
 //! ```
 
 use burn::tensor::Device;
-use elegante_policy::{MlpConfig, Policy, ValueNet};
+use elegante_policy::{Policy, ValueNet};
 
 use crate::{
     Estimator, ReinforceConfig, TrainError,
@@ -21,7 +21,6 @@ use crate::{
     loss::{policy_gradient, value_mse},
     optim::{Descent, Learner},
     returns::{explained_variance, mean_std, rewards_to_go, standardize, total_returns},
-    streams::{Purpose, stream},
     trajectories::Trajectories,
 };
 
@@ -38,11 +37,16 @@ pub(crate) struct Reinforce {
 
 impl Reinforce {
     pub(crate) fn new(config: &ReinforceConfig, setup: Setup<'_>) -> Result<Self, TrainError> {
-        let Setup { envs, policy: wanted, network, seed, threads, device } = setup;
-        let policy = wanted.init(&mut stream(seed, Purpose::PolicyInit, 0), &device)?;
+        let policy = setup.new_policy()?;
         let baseline = (config.estimator == Estimator::Baseline)
-            .then(|| Baseline::new(config, network, wanted.observation, seed, &device))
+            .then(|| Baseline::new(config, &setup))
             .transpose()?;
+        let memory = policy.memory() + baseline.as_ref().map_or(0, |v| v.net.module.memory());
+        if memory > 0 {
+            let reason = "REINFORCE works with networks that have no memory: choose A2C or PPO";
+            return Err(TrainError::Unsupported(reason.into()));
+        }
+        let Setup { envs, policy: wanted, seed, threads, device, .. } = setup;
         Ok(Self {
             lanes: Lanes::new(envs, seed, &wanted, threads)?,
             policy: Learner::adam(policy, config.adam_epsilon, config.max_grad_norm),
@@ -205,17 +209,10 @@ struct Baseline {
 }
 
 impl Baseline {
-    fn new(
-        config: &ReinforceConfig,
-        network: &MlpConfig,
-        observation: usize,
-        seed: u64,
-        device: &Device,
-    ) -> Result<Self, TrainError> {
-        let mut stream = stream(seed, Purpose::ValueInit, 0);
-        let net = ValueNet::init(network, observation, &mut stream, device)?;
-        let net = Learner::adam(net, config.adam_epsilon, config.max_grad_norm);
-        Ok(Self { net, scale: (0.0, 1.0), observation, device: device.clone() })
+    fn new(config: &ReinforceConfig, setup: &Setup<'_>) -> Result<Self, TrainError> {
+        let net = Learner::adam(setup.new_value()?, config.adam_epsilon, config.max_grad_norm);
+        let (observation, device) = (setup.policy.observation, setup.device.clone());
+        Ok(Self { net, scale: (0.0, 1.0), observation, device })
     }
 
     /// Vφ(sₜ) at every step of the batch.

@@ -8,5 +8,6 @@ mod control;
 mod failures;
 mod learning;
 mod learning_actor_critics;
+mod networks;
 mod settings;
 mod worlds;

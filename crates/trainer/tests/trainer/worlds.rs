@@ -257,11 +257,14 @@ impl Env for Gates {
     }
 }
 
+type Make = fn() -> Result<AnyEnv, EnvError>;
+type Change = fn(&mut MlpConfig);
+
 /// A kind of run, in environments whose state can be saved.
 pub(crate) struct Variant {
     pub(crate) name: String,
     pub(crate) config: TrainConfig,
-    pub(crate) make: fn() -> Result<AnyEnv, EnvError>,
+    pub(crate) make: Make,
 }
 
 impl Variant {
@@ -283,7 +286,7 @@ pub(crate) fn variants() -> Vec<Variant> {
     let poles = || Ok(AnyEnv::new(TimeLimit::new(CartPole::default(), 25)?));
     let numbers = || Ok(AnyEnv::new(TimeLimit::new(IdentityContinuous::new(2), 10)?));
     let gates = || Ok(AnyEnv::new(Gates::new()));
-    let kinds: [(&str, fn(&mut MlpConfig), bool, fn() -> Result<AnyEnv, EnvError>); 9] = [
+    let kinds: [(&str, Change, bool, Make); 9] = [
         ("plain", |_| {}, false, poles),
         ("normalised", |_| {}, true, poles),
         ("shared", |network| network.shared = true, false, poles),
@@ -299,7 +302,7 @@ pub(crate) fn variants() -> Vec<Variant> {
             numbers,
         ),
     ];
-    let both = |(name, change, normalised, make): (_, fn(&mut MlpConfig), bool, _)| {
+    let both = |(name, change, normalised, make): (_, Change, bool, Make)| {
         let a2c = a2c(|a2c| {
             (a2c.normalize_observations, a2c.normalize_rewards) = (normalised, normalised);
             (a2c.distribution, a2c.sde_sample_steps) = (Continuous::Gsde, 4);
