@@ -7,16 +7,17 @@ use crate::{AnyEnv, EnvError, VecEnv, VectorEnv, classic, teaching};
 type Make = Arc<dyn Fn(&toml::Table) -> Result<AnyEnv, EnvError> + Send + Sync>;
 type MakeVector =
     Arc<dyn Fn(usize, &toml::Table) -> Result<Box<dyn VectorEnv>, EnvError> + Send + Sync>;
+type Resolve = Arc<dyn Fn(&str) -> Result<Entry, EnvError> + Send + Sync>;
 
 /// One option that an environment can be made with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EnvOption {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// Its value when it is not given.
     pub default: toml::Value,
     /// What it does.
-    pub doc: &'static str,
+    pub doc: String,
 }
 
 /// An environment that can be made by name.
@@ -67,11 +68,15 @@ impl Entry {
     #[must_use]
     pub fn option(
         mut self,
-        name: &'static str,
+        name: impl Into<String>,
         default: impl Into<toml::Value>,
-        doc: &'static str,
+        doc: impl Into<String>,
     ) -> Self {
-        self.options.push(EnvOption { name, default: default.into(), doc });
+        self.options.push(EnvOption {
+            name: name.into(),
+            default: default.into(),
+            doc: doc.into(),
+        });
         self
     }
 
@@ -160,11 +165,11 @@ impl Entry {
     /// Finds options that it doesn't have.
     fn check(&self, options: &toml::Table) -> Result<(), EnvError> {
         for option in options.keys() {
-            if !self.options.iter().any(|known| known.name == option) {
+            if !self.options.iter().any(|known| known.name == *option) {
                 return Err(EnvError::UnknownOption {
                     env: self.id.clone(),
                     option: option.clone(),
-                    known: self.options.iter().map(|known| known.name.to_owned()).collect(),
+                    known: self.options.iter().map(|known| known.name.clone()).collect(),
                 });
             }
         }
@@ -175,6 +180,20 @@ impl Entry {
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Entry({}: {})", self.id, self.summary)
+    }
+}
+
+/// A world of environments that are looked up when they are asked for.
+#[derive(Clone)]
+struct Resolver {
+    prefix: String,
+    summary: String,
+    resolve: Resolve,
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Resolver({}…: {})", self.prefix, self.summary)
     }
 }
 
@@ -193,6 +212,7 @@ impl fmt::Debug for Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     entries: Vec<Entry>,
+    resolvers: Vec<Resolver>,
 }
 
 impl Registry {
@@ -203,7 +223,7 @@ impl Registry {
 
     /// The environments of this crate.
     pub fn standard() -> Self {
-        Self { entries: [classic::entries(), teaching::entries()].concat() }
+        Self { entries: [classic::entries(), teaching::entries()].concat(), resolvers: Vec::new() }
     }
 
     /// Adds an environment.
@@ -218,20 +238,57 @@ impl Registry {
         Ok(())
     }
 
+    /// Adds a world of environments that are not listed but looked up: a name that begins with
+    /// `prefix` and is not registered is handed, whole, to `resolve`. Where several prefixes fit, the
+    /// first that was added counts. A name may be looked up several times for one run.
+    ///
+    /// ```
+    /// use elegante_env::{AnyEnv, Bandit, Entry, EnvError, Registry};
+    ///
+    /// let registry = Registry::standard().with_resolver("arms:", "so many arms", |id| {
+    ///     let arms: usize = id["arms:".len()..].parse().map_err(EnvError::custom)?;
+    ///     let make = move |_: &_| Ok(AnyEnv::new(Bandit::new(vec![0.5; arms], 1.0)?));
+    ///     Ok(Entry::new(id, "a bandit whose arms are all alike", make))
+    /// });
+    /// let twelve = registry.make("arms:12", &Default::default())?;
+    /// assert_eq!(twelve.action_space().to_string(), "Discrete(12)");
+    /// assert!(registry.make("arms:many", &Default::default()).is_err());
+    /// # Ok::<(), EnvError>(())
+    /// ```
+    #[must_use]
+    pub fn with_resolver(
+        mut self,
+        prefix: impl Into<String>,
+        summary: impl Into<String>,
+        resolve: impl Fn(&str) -> Result<Entry, EnvError> + Send + Sync + 'static,
+    ) -> Self {
+        let (prefix, summary) = (prefix.into(), summary.into());
+        self.resolvers.push(Resolver { prefix, summary, resolve: Arc::new(resolve) });
+        self
+    }
+
+    /// The prefixes of names that are looked up, each with what it leads to.
+    pub fn prefixes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.resolvers.iter().map(|world| (world.prefix.as_str(), world.summary.as_str()))
+    }
+
     /// All entries, in the order in which they were registered.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
     }
 
-    /// The entry of this name.
+    /// The entry of this name: a registered one, or what a resolver makes of it.
     ///
     /// # Errors
-    /// When there is none; the error lists the most similar names.
-    pub fn get(&self, id: &str) -> Result<&Entry, EnvError> {
-        self.entries
-            .iter()
-            .find(|entry| entry.id == id)
-            .ok_or_else(|| EnvError::UnknownEnv { id: id.to_owned(), nearest: self.nearest(id) })
+    /// When there is none, the most similar names listed; or the resolver's own.
+    pub fn get(&self, id: &str) -> Result<Entry, EnvError> {
+        if let Some(entry) = self.entries.iter().find(|entry| entry.id == id) {
+            return Ok(entry.clone());
+        }
+        match self.resolvers.iter().find(|world| id.starts_with(&world.prefix)) {
+            Some(world) => (world.resolve)(id),
+            None => Err(EnvError::UnknownEnv { id: id.to_owned(), nearest: self.nearest(id) }),
+        }
     }
 
     /// Makes the environment of this name.
@@ -371,5 +428,32 @@ mod tests {
         assert_eq!(registry.iter().count(), ours + 1);
         let words = registry.register(mine).unwrap_err().to_string();
         assert!(words.contains("`Mine-v0` is registered already"), "{words}");
+    }
+
+    #[test]
+    fn names_with_a_prefix_are_looked_up_and_registered_ones_come_first() {
+        let found =
+            |id: &str| match id {
+                "else:none" => Err(EnvError::custom("nothing else")),
+                _ => Ok(Entry::new(id, "looked up", |_| Ok(AnyEnv::new(CartPole::default())))
+                    .option("length", 0.5, "half of the pole")),
+            };
+        let mut registry = Registry::standard()
+            .with_resolver("else:", "elsewhere", found)
+            .with_resolver("else:far:", "never reached", |_| Err(EnvError::custom("too far")));
+        let prefixes = [("else:", "elsewhere"), ("else:far:", "never reached")];
+        assert_eq!(registry.prefixes().collect::<Vec<_>>(), prefixes);
+        for id in ["else:Car", "else:far:Car"] {
+            assert_eq!(registry.get(id).unwrap().summary(), "looked up", "{id}");
+        }
+        assert!(registry.make("else:Car", &options("length = 1.0")).is_ok());
+        let words = error(registry.make("else:Car", &options("mass = 1.0")));
+        assert_eq!(words, "else:Car has no option `mass`; its options are length");
+        assert_eq!(error(registry.make("else:none", &options(""))), "nothing else");
+        assert!(error(registry.make("els:Car", &options(""))).starts_with("unknown environment"));
+
+        let own = Entry::new("else:Car", "registered", |_| Ok(AnyEnv::new(CartPole::default())));
+        registry.register(own).unwrap();
+        assert_eq!(registry.get("else:Car").unwrap().summary(), "registered");
     }
 }

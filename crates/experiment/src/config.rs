@@ -67,7 +67,7 @@ impl ExperimentConfig {
         let algo = AlgorithmInfo::find(algo.as_deref().unwrap_or(ALGORITHMS[0].id))?;
         let entry = registry.get(&env)?;
 
-        let schema = Schema::new(entry, algo);
+        let schema = Schema::new(&entry, algo);
         let mut layers = Layers { schema: &schema, values: BTreeMap::new() };
         for (key, value) in preset(algo, &env) {
             layers.set(&key, value, &Origin::Preset)?;
@@ -97,7 +97,7 @@ impl ExperimentConfig {
         registry: &Registry,
     ) -> Result<impl Fn() -> Result<AnyEnv, EnvError> + Clone + Send + Sync + 'static, EnvError>
     {
-        let entry = registry.get(&self.env)?.clone();
+        let entry = registry.get(&self.env)?;
         let options = self.env_options.clone();
         Ok(move || entry.make(&options))
     }
