@@ -100,6 +100,10 @@ pub enum EnvError {
         /// NaN or an infinity.
         value: f64,
     },
+    /// An environment broke the contract of [`Env`](crate::Env), as
+    /// [`Check`](crate::wrappers::Check) found.
+    #[error("{0}")]
+    Contract(crate::check::Violation),
     /// An error of the environment's own.
     #[error(transparent)]
     Custom(Box<dyn Error + Send + Sync>),

@@ -2,6 +2,7 @@
 #![warn(clippy::print_stdout)]
 
 mod action;
+pub mod check;
 mod classic;
 mod env;
 mod erased;
@@ -15,10 +16,11 @@ pub mod scene;
 pub mod space;
 pub mod state;
 mod teaching;
-mod time_limit;
 mod vector;
+pub mod wrappers;
 
 pub use action::{Action, ActionKind, Actions};
+pub use check::check_env;
 pub use classic::{Acrobot, AcrobotParams, CartPole, MountainCar, MountainCarContinuous, Pendulum};
 pub use env::{Ending, Env, Reset, Step};
 pub use erased::{AnyEnv, DynEnv};
@@ -32,5 +34,9 @@ pub use space::{
 pub use teaching::{
     Bandit, GridRewards, GridWorld, Identity, IdentityContinuous, Mdp, Memory, Outcome, Tabular,
 };
-pub use time_limit::TimeLimit;
-pub use vector::{StepOut, VecEnv, VectorEnv};
+#[cfg(feature = "parallel")]
+pub use vector::ParallelEnv;
+pub use vector::{
+    Batch, BatchEnv, FinishedEpisode, Item, Lane, LaneState, StepOut, VecEnv, VectorEnv,
+};
+pub use wrappers::TimeLimit;

@@ -2,9 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{AnyEnv, EnvError, classic, teaching};
+use crate::{AnyEnv, EnvError, VecEnv, VectorEnv, classic, teaching};
 
 type Make = Arc<dyn Fn(&toml::Table) -> Result<AnyEnv, EnvError> + Send + Sync>;
+type MakeVector =
+    Arc<dyn Fn(usize, &toml::Table) -> Result<Box<dyn VectorEnv>, EnvError> + Send + Sync>;
 type Resolve = Arc<dyn Fn(&str) -> Result<Entry, EnvError> + Send + Sync>;
 
 /// One option that an environment can be made with.
@@ -27,6 +29,7 @@ pub struct Entry {
     reward_threshold: Option<f64>,
     options: Vec<EnvOption>,
     make: Make,
+    make_vector: Option<MakeVector>,
 }
 
 impl Entry {
@@ -43,6 +46,7 @@ impl Entry {
             reward_threshold: None,
             options: Vec::new(),
             make: Arc::new(make),
+            make_vector: None,
         }
     }
 
@@ -76,6 +80,20 @@ impl Entry {
         self
     }
 
+    /// Says how to make many at once, a [`BatchEnv`](crate::BatchEnv) for example; each lane must be
+    /// what `make` returns. Without this, lanes are stepped one after the other.
+    #[must_use]
+    pub fn vector(
+        mut self,
+        make: impl Fn(usize, &toml::Table) -> Result<Box<dyn VectorEnv>, EnvError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.make_vector = Some(Arc::new(make));
+        self
+    }
+
     /// Its name, with Gymnasium's version suffix where it is one of Gymnasium's.
     pub fn id(&self) -> &str {
         &self.id
@@ -106,6 +124,46 @@ impl Entry {
     /// # Errors
     /// When an option is unknown or has an impossible value.
     pub fn make(&self, options: &toml::Table) -> Result<AnyEnv, EnvError> {
+        self.check(options)?;
+        (self.make)(options)
+    }
+
+    /// Makes many, side by side on one thread: with its native physics if it has such, or one after
+    /// the other.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make), and when there are no lanes.
+    pub fn make_vec(
+        &self,
+        lanes: usize,
+        options: &toml::Table,
+    ) -> Result<Box<dyn VectorEnv>, EnvError> {
+        self.check(options)?;
+        match &self.make_vector {
+            Some(make) => make(lanes, options),
+            None => {
+                let envs = (0..lanes).map(|_| (self.make)(options)).collect::<Result<_, _>>()?;
+                Ok(Box::new(VecEnv::new(envs)?))
+            }
+        }
+    }
+
+    /// As [`make_vec`](Self::make_vec), on several threads.
+    ///
+    /// # Errors
+    /// As there, and when there are no threads or they can't be started.
+    #[cfg(feature = "parallel")]
+    pub fn make_parallel(
+        &self,
+        lanes: usize,
+        threads: usize,
+        options: &toml::Table,
+    ) -> Result<crate::ParallelEnv, EnvError> {
+        crate::ParallelEnv::new(lanes, threads, |theirs| self.make_vec(theirs.len(), options))
+    }
+
+    /// Finds options that it doesn't have.
+    fn check(&self, options: &toml::Table) -> Result<(), EnvError> {
         for option in options.keys() {
             if !self.options.iter().any(|known| known.name == *option) {
                 return Err(EnvError::UnknownOption {
@@ -115,7 +173,7 @@ impl Entry {
                 });
             }
         }
-        (self.make)(options)
+        Ok(())
     }
 }
 
@@ -241,6 +299,19 @@ impl Registry {
         self.get(id)?.make(options)
     }
 
+    /// Makes many environments of this name, side by side on one thread.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get) and [`Entry::make_vec`].
+    pub fn make_vec(
+        &self,
+        id: &str,
+        lanes: usize,
+        options: &toml::Table,
+    ) -> Result<Box<dyn VectorEnv>, EnvError> {
+        self.get(id)?.make_vec(lanes, options)
+    }
+
     /// Up to three names like `id`, the most similar first, all of them where none is similar.
     fn nearest(&self, id: &str) -> Vec<String> {
         let wanted = id.to_lowercase();
@@ -258,7 +329,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CartPole;
+    use crate::{Actions, CartPole, StepOut};
 
     fn error(result: Result<AnyEnv, EnvError>) -> String {
         result.unwrap_err().to_string()
@@ -317,6 +388,34 @@ mod tests {
         let bare = Entry::new("Bare", "no options", |_| Ok(AnyEnv::new(CartPole::default())));
         let words = error(bare.make(&options("x = 1")));
         assert_eq!(words, "Bare has no option `x`: it has none");
+    }
+
+    #[test]
+    fn lanes_are_what_one_environment_is() {
+        let none = toml::Table::new();
+        for entry in Registry::standard().iter() {
+            let (one, many) = (entry.make(&none).unwrap(), entry.make_vec(3, &none).unwrap());
+            assert_eq!(one.observation_space(), many.observation_space(), "{}", entry.id());
+            assert_eq!(one.action_space(), many.action_space(), "{}", entry.id());
+            assert_eq!(many.lanes(), 3);
+            assert!(entry.make_vec(3, &options("nonsense = 1")).is_err());
+            assert!(entry.make_vec(0, &none).is_err());
+        }
+        let registry = Registry::standard();
+        let (mut usual, mut book) = ([0.0], [0.0]);
+        for (given, reward) in [("", &mut usual), ("sutton_barto_reward = true", &mut book)] {
+            let mut env = registry.make_vec("CartPole-v1", 1, &options(given)).unwrap();
+            let (mut obs, mut final_obs) = ([0.0; 4], [0.0; 4]);
+            env.reset(0, &mut obs).unwrap();
+            let out = StepOut {
+                obs: &mut obs,
+                final_obs: &mut final_obs,
+                rewards: reward,
+                endings: &mut [None],
+            };
+            env.step(Actions::Discrete(&[0]), out).unwrap();
+        }
+        assert_eq!((usual, book), ([1.0], [0.0]), "options reach the lanes");
     }
 
     #[test]

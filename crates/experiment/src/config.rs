@@ -10,6 +10,7 @@ use toml::{Table, Value};
 use crate::{
     ALGORITHMS, AlgorithmInfo, ConfigError, Origin,
     algorithms::settings_of,
+    presets::preset,
     schema::{ENV_OPTIONS, NETWORK, Schema, parse_pair},
 };
 
@@ -68,6 +69,9 @@ impl ExperimentConfig {
 
         let schema = Schema::new(&entry, algo);
         let mut layers = Layers { schema: &schema, values: BTreeMap::new() };
+        for (key, value) in preset(algo, &env) {
+            layers.set(&key, value, &Origin::Preset)?;
+        }
         if let Some(path) = &request.file {
             layers.file(table, &Origin::File(path.clone()))?;
         }
@@ -260,7 +264,7 @@ impl Layers<'_> {
             TrainError::Setting { name, value, expected } => ConfigError::Value {
                 key: name.to_owned(),
                 value,
-                expected: expected.to_owned(),
+                expected,
                 origin: self.origin(name),
             },
             other => ConfigError::Value {

@@ -154,14 +154,18 @@ fn word(ending: Ending) -> &'static str {
 
 /// An action as one word.
 fn action(action: &ActionBatch) -> String {
-    match action {
-        ActionBatch::Discrete(indices) => {
-            indices.first().map_or_else(String::new, usize::to_string)
+    let words: Vec<String> = match action {
+        ActionBatch::Discrete(indices) | ActionBatch::MultiDiscrete { values: indices, .. } => {
+            indices.iter().map(usize::to_string).collect()
+        }
+        ActionBatch::MultiBinary { values, .. } => {
+            values.iter().map(|&bit| u8::from(bit).to_string()).collect()
         }
         ActionBatch::Continuous { values, .. } => {
-            values.iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(",")
+            values.iter().map(|x| format!("{x:.4}")).collect()
         }
-    }
+    };
+    words.join(",")
 }
 
 /// A scene's height over its width, kept within what a screen can show.

@@ -27,7 +27,8 @@ fn a_run_leaves_six_files_that_agree_with_each_other() {
         assert!(!info[key].is_null(), "run.json has no {key}: {info}");
     }
     let facts = [&info["env"], &info["algo"], &info["stop"], &info["device"]];
-    assert_eq!(facts, ["CartPole-v1", "reinforce", "budget", "flex"]);
+    let device = elegante::DeviceChoice::Auto.resolve().to_string();
+    assert_eq!(facts, ["CartPole-v1", "reinforce", "budget", device.as_str()]);
     let evaluation = &info["evaluation"];
     assert!(EVALUATION.iter().all(|key| evaluation[key].is_number()), "{evaluation}");
     assert_eq!((whole(&evaluation["seed"]), whole(&evaluation["episodes"])), (4, 10));

@@ -128,7 +128,7 @@ impl Space {
 
     /// Whether `flat` is a value of this space written flat. Allocates nothing when it is.
     pub fn contains_flat(&self, flat: &[f32]) -> bool {
-        flat.len() == self.flat_len() && self.first_outside(flat).is_none()
+        self.check_flat(flat).is_ok()
     }
 
     /// As [`contains_flat`](Self::contains_flat), with words for what is wrong.
@@ -137,50 +137,54 @@ impl Space {
     /// When no value of this space is written so.
     pub fn check_flat(&self, flat: &[f32]) -> Result<(), EnvError> {
         EnvError::check_length("the flat value", flat.len(), self.flat_len())?;
-        match self.first_outside(flat) {
-            None => Ok(()),
-            Some((_, reason)) => Err(EnvError::Space(reason)),
-        }
+        let mut first = None;
+        self.each_outside(flat, 0, &mut |_, reason| {
+            first.get_or_insert(reason);
+        });
+        first.map_or(Ok(()), |reason| Err(EnvError::Space(reason)))
     }
 
-    /// The first entry of `flat` (`[flat_len]`) that is wrong, and what is wrong with it.
-    pub(crate) fn first_outside(&self, flat: &[f32]) -> Option<(usize, String)> {
-        self.outside_from(flat, 0)
-    }
-
-    /// As [`first_outside`](Self::first_outside), for a part that begins at entry `start`.
-    fn outside_from(&self, flat: &[f32], start: usize) -> Option<(usize, String)> {
+    /// Hands every entry of `flat` (`[flat_len]`) that is wrong to `found`, with words for what is
+    /// wrong with it. Entries are counted from `start`, where this is a part of a larger space.
+    pub(crate) fn each_outside(
+        &self,
+        flat: &[f32],
+        start: usize,
+        found: &mut dyn FnMut(usize, String),
+    ) {
         let mut at = 0;
         let mut next = |len: usize| {
             at += len;
             (&flat[at - len..at], start + at - len)
         };
         match self {
-            Self::Discrete(_) => not_one_hot(flat, start),
+            Self::Discrete(_) => not_one_hot(flat, start, found),
             Self::Box(space) => {
                 let bounds = space.low().iter().zip(space.high());
-                let inside = |(x, (low, high)): (&f32, (&f32, &f32))| low <= x && x <= high;
-                let i = flat.iter().zip(bounds).position(|entry| !inside(entry))?;
-                let (x, low, high) = (flat[i], space.low()[i], space.high()[i]);
-                let i = start + i;
-                Some((i, format!("entry {i} is {x}, outside its bounds {low} and {high}")))
+                for (i, (x, (low, high))) in flat.iter().zip(bounds).enumerate() {
+                    if !(low <= x && x <= high) {
+                        let i = start + i;
+                        found(i, format!("entry {i} is {x}, outside its bounds {low} and {high}"));
+                    }
+                }
             }
-            Self::MultiDiscrete(space) => space.nvec().iter().find_map(|&n| {
+            Self::MultiDiscrete(space) => space.nvec().iter().for_each(|&n| {
                 let (part, start) = next(n);
-                not_one_hot(part, start)
+                not_one_hot(part, start, found);
             }),
             Self::MultiBinary(_) => {
-                let i = flat.iter().position(|&x| x != 0.0 && x != 1.0)?;
-                let (x, i) = (flat[i], start + i);
-                Some((i, format!("entry {i} is {x}, where a switch is 0 or 1")))
+                for (i, &x) in flat.iter().enumerate().filter(|(_, x)| ![0.0, 1.0].contains(*x)) {
+                    let i = start + i;
+                    found(i, format!("entry {i} is {x}, where a switch is 0 or 1"));
+                }
             }
-            Self::Tuple(space) => space.spaces().iter().find_map(|space| {
+            Self::Tuple(space) => space.spaces().iter().for_each(|space| {
                 let (part, start) = next(space.flat_len());
-                space.outside_from(part, start)
+                space.each_outside(part, start, found);
             }),
-            Self::Dict(space) => space.parts().find_map(|(_, space)| {
+            Self::Dict(space) => space.parts().for_each(|(_, space)| {
                 let (part, start) = next(space.flat_len());
-                space.outside_from(part, start)
+                space.each_outside(part, start, found);
             }),
         }
     }
@@ -198,16 +202,10 @@ fn one_hot(row: &[f32]) -> Option<usize> {
     row.iter().enumerate().all(|(i, &x)| i == one || x == 0.0).then_some(one)
 }
 
-fn not_one_hot(row: &[f32], start: usize) -> Option<(usize, String)> {
-    match one_hot(row) {
-        Some(_) => None,
-        None => Some((
-            start,
-            format!(
-                "entries {start} to {} must be one 1 among zeros",
-                start + row.len().max(1) - 1
-            ),
-        )),
+fn not_one_hot(row: &[f32], start: usize, found: &mut dyn FnMut(usize, String)) {
+    if one_hot(row).is_none() {
+        let end = start + row.len().max(1) - 1;
+        found(start, format!("entries {start} to {end} must be one 1 among zeros"));
     }
 }
 

@@ -18,7 +18,7 @@ pub use mdp::{Mdp, Outcome};
 pub use memory::Memory;
 pub use tabular::Tabular;
 
-use crate::{Entry, EnvError, time_limit::limited};
+use crate::{Entry, EnvError, wrappers::limited};
 
 /// The registry's entries for this folder, a line for each environment.
 pub(crate) fn entries() -> Vec<Entry> {

@@ -1,8 +1,7 @@
 //! A limit on the length of episodes.
 
-use serde::{Deserialize, Serialize};
-
-use crate::{ActionKind, AnyEnv, Ending, Env, EnvError, Reset, Scene, Space, Step, state};
+use super::{load, save, wrong_option};
+use crate::{AnyEnv, Ending, Env, EnvError, Reset, Step};
 
 /// Truncates an episode after a number of steps.
 ///
@@ -15,12 +14,6 @@ pub struct TimeLimit<E> {
     limit: usize,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    elapsed: u64,
-    inner: Vec<u8>,
-}
-
 impl<E: Env> TimeLimit<E> {
     /// Episodes of `env` with at most `limit` steps.
     ///
@@ -28,12 +21,8 @@ impl<E: Env> TimeLimit<E> {
     /// When the limit is 0: an episode has at least one step.
     pub fn new(env: E, limit: usize) -> Result<Self, EnvError> {
         if limit == 0 {
-            return Err(EnvError::OptionValue {
-                env: "TimeLimit".into(),
-                option: "limit".into(),
-                value: "0".into(),
-                expected: "at least 1: an episode has at least one step",
-            });
+            let expected = "at least 1: an episode has at least one step";
+            return Err(wrong_option("TimeLimit", "limit", limit, expected));
         }
         Ok(Self { env, elapsed: 0, limit })
     }
@@ -41,6 +30,16 @@ impl<E: Env> TimeLimit<E> {
     /// The environment inside.
     pub fn inner(&self) -> &E {
         &self.env
+    }
+
+    /// `env` with a limit that is `elapsed` steps into an episode.
+    pub(crate) fn resumed(env: E, limit: usize, elapsed: usize) -> Result<Self, EnvError> {
+        Ok(Self { elapsed, ..Self::new(env, limit)? })
+    }
+
+    /// The environment inside, and the steps since its last reset.
+    pub(crate) fn into_parts(self) -> (E, usize) {
+        (self.env, self.elapsed)
     }
 }
 
@@ -51,14 +50,6 @@ pub(crate) fn limited(env: impl Env + 'static, steps: usize) -> Result<AnyEnv, E
 
 impl<E: Env> Env for TimeLimit<E> {
     type Action = E::Action;
-
-    fn observation_space(&self) -> Space {
-        self.env.observation_space()
-    }
-
-    fn action_space(&self) -> <E::Action as ActionKind>::Space {
-        self.env.action_space()
-    }
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         self.env.reset(reset, obs)?;
@@ -80,37 +71,30 @@ impl<E: Env> Env for TimeLimit<E> {
         Ok(step)
     }
 
-    fn action_mask(&self) -> Option<&[bool]> {
-        self.env.action_mask()
-    }
-
     fn save_state(&self) -> Option<Vec<u8>> {
-        let inner = self.env.save_state()?;
-        state::save(&Saved { elapsed: self.elapsed as u64, inner })
+        save(&(self.elapsed as u64), self.env.save_state())
     }
 
     fn load_state(&mut self, bytes: &[u8]) -> Result<(), EnvError> {
-        let saved: Saved = state::load(bytes)?;
-        let Some(elapsed) = usize::try_from(saved.elapsed).ok().filter(|&n| n <= self.limit) else {
+        let (saved, inner): (u64, _) = load(bytes)?;
+        let Some(elapsed) = usize::try_from(saved).ok().filter(|&n| n <= self.limit) else {
             return Err(EnvError::BadState(format!(
-                "{} steps into an episode, where the limit is {}",
-                saved.elapsed, self.limit
+                "{saved} steps into an episode, where the limit is {}",
+                self.limit
             )));
         };
-        self.env.load_state(&saved.inner)?;
+        self.env.load_state(&inner)?;
         self.elapsed = elapsed;
         Ok(())
     }
 
-    fn scene(&self) -> Option<Scene> {
-        self.env.scene()
-    }
+    forward!(observation_space, action_space, action_mask, scene);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BoxSpace, Discrete};
+    use crate::{BoxSpace, Discrete, Space, state};
 
     /// Ends by itself after a number of steps.
     struct Fuse(u32);
