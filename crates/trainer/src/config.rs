@@ -171,9 +171,9 @@ settings! {
         pub normalize_rewards: bool = false,
         /// Continuous actions: "gaussian", "squashed-gaussian", "beta" or "gsde".
         pub distribution: Continuous = Continuous::Gaussian,
-        /// Continuous actions: log σ before training.
+        /// Distributions "gaussian" and "gsde": log σ before training.
         pub initial_log_std: f64 = 0.0,
-        /// gSDE: steps after which the exploration is drawn anew; 0: once a rollout.
+        /// gSDE: steps after which the exploration is drawn anew, as it is with every rollout; 0: only then.
         pub sde_sample_steps: usize = 0,
     }
 }
@@ -219,9 +219,9 @@ settings! {
         pub normalize_rewards: bool = false,
         /// Continuous actions: "gaussian", "squashed-gaussian", "beta" or "gsde".
         pub distribution: Continuous = Continuous::Gaussian,
-        /// Continuous actions: log σ before training.
+        /// Distributions "gaussian" and "gsde": log σ before training.
         pub initial_log_std: f64 = 0.0,
-        /// gSDE: steps after which the exploration is drawn anew; 0: once a rollout.
+        /// gSDE: steps after which the exploration is drawn anew, as it is with every rollout; 0: only then.
         pub sde_sample_steps: usize = 0,
     }
 }
@@ -235,9 +235,10 @@ impl TrainConfig {
         self.run.validate()?;
         match &self.algorithm {
             Algorithm::Reinforce(config) => {
+                let cell = format!("{:?}", self.network.recurrent).to_lowercase();
                 let plain = self.network.recurrent == Cell::None;
                 let expected = "\"none\": REINFORCE works with networks that have no memory";
-                check("network.recurrent", "set", plain, expected)?;
+                check("network.recurrent", cell, plain, expected)?;
                 let expected = "false: REINFORCE's baseline has a network of its own";
                 check("network.shared", true, !self.network.shared, expected)?;
                 config.validate()
