@@ -136,7 +136,7 @@ fn a_configuration_file_is_told_where_it_is_wrong() {
         ("lanes = 0", "lanes = 0: it must be between 1 and 65536"),
         ("env = 3", "env = 3: it must be a string"),
         ("env = \"CartPole-v0\"", "this configuration is for env `CartPole-v0`"),
-        ("algo = \"ppo\"", "unknown algorithm `ppo`"),
+        ("algo = \"trpo\"", "unknown algorithm `trpo`"),
         ("device = \"tpu\"", "mine.toml: unknown device `tpu`"),
     ];
     for (text, words) in cases {
