@@ -62,7 +62,8 @@ impl Env for Heater {
     }
 
     fn step(&mut self, &heat: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
-        self.room += HEATING[heat] - 0.15 * (self.room - self.outside()) + self.rng.uniform(-0.3, 0.3);
+        self.room +=
+            HEATING[heat] - 0.15 * (self.room - self.outside()) + self.rng.uniform(-0.3, 0.3);
         self.hour = (self.hour + 1.0) % 24.0;
         self.observe(obs);
         let discomfort = (self.room - WANTED).abs() / 5.0;
@@ -75,7 +76,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let run = RunConfig { steps: 60_000, ..RunConfig::default() };
     let config = TrainConfig { run, ..TrainConfig::default() };
     // Two days to an episode; the time limit belongs to the task here, not to the physics.
-    let mut trainer = Trainer::new(config, || TimeLimit::new(Heater::new(), 48).expect("48 steps"))?;
+    let mut trainer =
+        Trainer::new(config, || TimeLimit::new(Heater::new(), 48).expect("48 steps"))?;
 
     let before = trainer.evaluate()?;
     trainer.run(|event| {
@@ -87,6 +89,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ControlFlow::Continue(())
     })?;
     let after = trainer.evaluate()?;
-    println!("mean return of 48 hours: {:.1} untrained, {:.1} trained", before.mean_return, after.mean_return);
+    println!(
+        "mean return of 48 hours: {:.1} untrained, {:.1} trained",
+        before.mean_return, after.mean_return
+    );
     Ok(())
 }

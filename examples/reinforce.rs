@@ -7,7 +7,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use elegante::{
-    env::{Actions, CartPole, Ending, Env, EnvRng, Reset, TimeLimit},
+    env::{CartPole, Env, EnvRng, Reset, TimeLimit},
     policy::{ActionBatch, ActionHead, DeviceChoice, MlpConfig, PolicyConfig, params},
     trainer::{loss::policy_gradient, optim::Adam},
 };
@@ -37,7 +37,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         while r.len() < BATCH {
             let (start, mut ending) = (a.len(), None);
             while ending.is_none() {
-                let ActionBatch::Discrete(action) = policy.sample(&obs, &mut rng)? else { unreachable!() };
+                let ActionBatch::Discrete(action) = policy.sample(&obs, &mut rng)? else {
+                    unreachable!()
+                };
                 s.extend(obs);
                 a.push(action[0]);
                 ending = env.step(&action[0], &mut obs)?.ending;
@@ -61,7 +63,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         adam.step(&mut θ, &params::flatten_gradients(&policy, &mut gradients), learning_rate);
         policy = params::unflatten(policy, &θ);
         if update % 10 == 9 {
-            println!("update {:>3}   mean return {:>5.1}", update + 1, steps as f64 / trajectories as f64);
+            println!(
+                "update {:>3}   mean return {:>5.1}",
+                update + 1,
+                steps as f64 / trajectories as f64
+            );
         }
     }
     Ok(())

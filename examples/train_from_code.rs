@@ -25,12 +25,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }),
         ..TrainConfig::default()
     };
-    let mut trainer = Trainer::new(config, || TimeLimit::new(CartPole::default(), 500).expect("500 steps"))?;
+    let mut trainer =
+        Trainer::new(config, || TimeLimit::new(CartPole::default(), 500).expect("500 steps"))?;
 
     // One update at a time, with everything it measured …
     for _ in 0..3 {
         let m = trainer.step()?;
-        println!("update {}: {} episodes, mean return {:.1}, gradient norm {:.3}", m.update, m.batch_episodes, m.batch_return, m.grad_norm);
+        println!(
+            "update {}: {} episodes, mean return {:.1}, gradient norm {:.3}",
+            m.update, m.batch_episodes, m.batch_return, m.grad_norm
+        );
     }
 
     // … or all of them, with a callback that sees every episode, update and evaluation.
@@ -38,7 +42,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stop = trainer.run(|event| {
         match event {
             Event::Episode(episode) => longest = longest.max(episode.length),
-            Event::Evaluation(e) => println!("evaluation: {:.1} ± {:.1}", e.mean_return, e.std_return),
+            Event::Evaluation(e) => {
+                println!("evaluation: {:.1} ± {:.1}", e.mean_return, e.std_return);
+            }
             _ => {}
         }
         ControlFlow::Continue(()) // Break would stop at this update

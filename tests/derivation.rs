@@ -67,7 +67,9 @@ fn line_2_the_log_derivative_turns_a_sum_into_an_expectation() {
     // Both sums are ∇Σ_τ ρθ(τ) = ∇1 = 0, so they are measured against 1, and then weighted with r(τ).
     let largest = sums.iter().flatten().fold(0.0, |max: f64, x| max.max(x.abs()));
     assert!(largest < right.tolerance, "Σ_τ ∇ρθ(τ) and Σ_τ ρθ(τ) ∇log ρθ(τ): {sums:?}");
-    let sum = |side: fn(&(Vec<f64>, Vec<f64>, f64)) -> &Vec<f64>| {
+    /// ∇ρθ(τ), ρθ(τ) ∇log ρθ(τ) and r(τ).
+    type Term = (Vec<f64>, Vec<f64>, f64);
+    let sum = |side: fn(&Term) -> &Vec<f64>| {
         let mut sum = vec![0.0; THETA.len()];
         weighted.iter().for_each(|term| add(&mut sum, term.2, side(term)));
         sum

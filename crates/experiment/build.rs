@@ -1,5 +1,4 @@
 //! Notes the git commit that this build was made from; without git it is "unknown".
-#![allow(clippy::print_stdout, reason = "this is how a build script talks to Cargo")]
 
 use std::{
     fs,

@@ -71,7 +71,10 @@ fn train(error: &TrainError) -> bool {
 fn env(error: &EnvError) -> bool {
     matches!(
         error,
-        EnvError::UnknownEnv { .. } | EnvError::UnknownOption { .. } | EnvError::OptionValue { .. }
+        EnvError::UnknownEnv { .. }
+            | EnvError::UnknownOption { .. }
+            | EnvError::OptionValue { .. }
+            | EnvError::Transitions(_)
     )
 }
 

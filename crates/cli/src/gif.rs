@@ -84,9 +84,10 @@ impl Film {
         let (left, top, right, bottom) = self.changed(&next);
         let mut buffer = Vec::with_capacity((right - left) * (bottom - top));
         for row in top..bottom {
-            for at in row * self.width + left..row * self.width + right {
-                let same = self.shown.get(at) == Some(&next[at]);
-                buffer.push(if same { UNCHANGED } else { next[at] });
+            let start = row * self.width + left;
+            for (at, &colour) in (start..).zip(&next[start..row * self.width + right]) {
+                let same = self.shown.get(at) == Some(&colour);
+                buffer.push(if same { UNCHANGED } else { colour });
             }
         }
         // Every number is below the film's own width or height, which are u16.

@@ -1,4 +1,5 @@
 //! The `elegante` command: train, evaluate and watch neural policies from the terminal.
+#![warn(clippy::print_stdout)]
 
 mod algos;
 mod args;

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &PlayArgs, output: &mut Output) -> anyhow::Result<Outcom
     let shows = output.terminal && args.gif.is_none();
     let interrupt = Interrupt::listen(move || {
         if shows {
-            leave()
+            leave();
         }
     })?;
     let mut show = Show { args, player, output, interrupt, played: Vec::new() };

@@ -69,11 +69,7 @@ impl Progress {
             (Self::Bar(bar), Event::Evaluation(evaluation)) => {
                 bar.suspend(|| output.note(&told(evaluation)));
             }
-            (Self::Lines(lines), Event::Update(update)) => {
-                if lines.due(update.steps) {
-                    output.note(&lines.line(update));
-                }
-            }
+            (Self::Lines(lines), Event::Update(update)) => lines.tell(update, output),
             (Self::Lines(_), Event::Evaluation(evaluation)) => output.note(&told(evaluation)),
             (Self::Json { steps }, Event::Update(update)) => {
                 *steps = update.steps;
@@ -147,6 +143,12 @@ pub(crate) fn summary(evaluation: &Evaluation) -> String {
 }
 
 impl Lines {
+    fn tell(&mut self, update: &UpdateMetrics, output: &mut Output) {
+        if self.due(update.steps) {
+            output.note(&self.line(update));
+        }
+    }
+
     fn due(&mut self, steps: u64) -> bool {
         let due = steps >= self.next || self.last.elapsed() >= EVERY || steps >= self.total;
         if due {

@@ -21,7 +21,7 @@ pub(crate) fn rate(per_second: f64) -> String {
 /// 1234 as 1.23k, for places where columns are dear.
 pub(crate) fn short(number: f64) -> String {
     match number {
-        x if x >= 9.995e8 => format!("{:.3e}", x),
+        x if x >= 9.995e8 => format!("{x:.3e}"),
         x if x >= 9.995e5 => format!("{}M", three(x / 1e6)),
         x if x >= 999.5 => format!("{}k", three(x / 1e3)),
         x => format!("{x:.0}"),

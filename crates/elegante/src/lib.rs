@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::print_stdout)]
 
 pub use elegante_env as env;
 pub use elegante_experiment as experiment;

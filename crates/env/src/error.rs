@@ -72,6 +72,9 @@ pub enum EnvError {
     /// A space with impossible bounds.
     #[error("space: {0}")]
     Space(String),
+    /// A table of transitions, or a map of a grid, that makes no Markov decision process.
+    #[error("transitions: {0}")]
+    Transitions(String),
     /// A vector environment was put together wrongly.
     #[error("vector environment: {0}")]
     Vector(String),

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::print_stdout)]
 
 mod action;
 pub mod check;
@@ -6,6 +7,7 @@ mod classic;
 mod env;
 mod erased;
 mod error;
+mod options;
 mod registry;
 #[cfg(feature = "render")]
 pub mod render;
@@ -13,12 +15,13 @@ mod rng;
 pub mod scene;
 pub mod space;
 pub mod state;
+mod teaching;
 mod vector;
 pub mod wrappers;
 
 pub use action::{Action, ActionKind, Actions};
 pub use check::check_env;
-pub use classic::CartPole;
+pub use classic::{Acrobot, AcrobotParams, CartPole, MountainCar, MountainCarContinuous, Pendulum};
 pub use env::{Ending, Env, Reset, Step};
 pub use erased::{AnyEnv, DynEnv};
 pub use error::EnvError;
@@ -27,6 +30,9 @@ pub use rng::{EnvRng, SeedSequence};
 pub use scene::Scene;
 pub use space::{
     BoxSpace, DictSpace, Discrete, MultiBinary, MultiDiscrete, Space, TupleSpace, Value,
+};
+pub use teaching::{
+    Bandit, GridRewards, GridWorld, Identity, IdentityContinuous, Mdp, Memory, Outcome, Tabular,
 };
 pub use vector::{StepOut, VecEnv, VectorEnv};
 pub use wrappers::TimeLimit;

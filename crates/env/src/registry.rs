@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{AnyEnv, EnvError, classic};
+use crate::{AnyEnv, EnvError, classic, teaching};
 
 type Make = Arc<dyn Fn(&toml::Table) -> Result<AnyEnv, EnvError> + Send + Sync>;
 
@@ -145,7 +145,7 @@ impl Registry {
 
     /// The environments of this crate.
     pub fn standard() -> Self {
-        Self { entries: classic::entries() }
+        Self { entries: [classic::entries(), teaching::entries()].concat() }
     }
 
     /// Adds an environment.
@@ -212,11 +212,18 @@ mod tests {
     }
 
     #[test]
-    fn cartpole_is_registered_with_gymnasiums_numbers() {
+    fn classic_control_is_registered_with_gymnasiums_numbers() {
         let registry = Registry::standard();
-        for (id, steps, threshold) in [("CartPole-v1", 500, 475.0), ("CartPole-v0", 200, 195.0)] {
+        for (id, steps, threshold) in [
+            ("CartPole-v1", 500, Some(475.0)),
+            ("CartPole-v0", 200, Some(195.0)),
+            ("Pendulum-v1", 200, None),
+            ("MountainCar-v0", 200, Some(-110.0)),
+            ("MountainCarContinuous-v0", 999, Some(90.0)),
+            ("Acrobot-v1", 500, Some(-100.0)),
+        ] {
             let entry = registry.get(id).unwrap();
-            assert_eq!((entry.step_limit(), entry.threshold()), (Some(steps), Some(threshold)));
+            assert_eq!((entry.step_limit(), entry.threshold()), (Some(steps), threshold), "{id}");
         }
     }
 
@@ -258,10 +265,11 @@ mod tests {
     #[test]
     fn a_programs_own_environment_is_found_by_its_name_which_it_has_to_itself() {
         let mut registry = Registry::standard();
+        let ours = registry.iter().count();
         let mine = Entry::new("Mine-v0", "my own", |_| Ok(AnyEnv::new(CartPole::default())));
         registry.register(mine.clone()).unwrap();
         assert!(registry.make("Mine-v0", &toml::Table::new()).is_ok());
-        assert_eq!(registry.iter().count(), 3);
+        assert_eq!(registry.iter().count(), ours + 1);
         let words = registry.register(mine).unwrap_err().to_string();
         assert!(words.contains("`Mine-v0` is registered already"), "{words}");
     }

@@ -3,7 +3,8 @@
 
 use allocation_counter::{AllocationInfo, measure};
 use elegante_env::{
-    Actions, AnyEnv, CartPole, Env, Registry, Reset, StepOut, TimeLimit, VecEnv, VectorEnv,
+    Action, Actions, AnyEnv, CartPole, EnvRng, Registry, Reset, Space, StepOut, TimeLimit, VecEnv,
+    VectorEnv,
 };
 
 const LANES: usize = 8;
@@ -59,16 +60,34 @@ fn typed_and_boxed_lanes_step_without_allocating() {
     }
 }
 
+/// Indices and numbers to act with: those that the space is not made of stay unused.
+fn actions(space: &Space) -> Vec<(usize, Vec<f32>)> {
+    let mut rng = EnvRng::new(0);
+    let mut draw = || match space {
+        Space::Discrete(space) => (space.sample(&mut rng), Vec::new()),
+        Space::Box(space) => (0, space.sample(&mut rng)),
+        other => panic!("no such action space yet: {other}"),
+    };
+    (0..STEPS).map(|_| draw()).collect()
+}
+
 #[test]
-fn one_environment_steps_without_allocating() {
-    let mut env = TimeLimit::new(CartPole::default(), 20).unwrap();
-    let mut obs = [0.0; 4];
-    let reset = Reset::default();
-    let counted = measure(|| {
-        for _ in 0..50 {
-            env.reset(&reset, &mut obs).unwrap();
-            while env.step(&1, &mut obs).unwrap().ending.is_none() {}
-        }
-    });
-    assert_eq!(counted.count_total, 0, "{} bytes in all", counted.bytes_total);
+fn every_environment_steps_and_resets_without_allocating() {
+    for entry in Registry::standard().iter() {
+        let mut env = entry.make(&toml::Table::new()).unwrap();
+        let (actions, reset) = (actions(&env.action_space()), Reset::default());
+        let discrete = matches!(env.action_space(), Space::Discrete(_));
+        let mut obs = vec![0.0; env.observation_space().flat_len()];
+        env.reset(&Reset::seeded(0), &mut obs).unwrap();
+        let counted = measure(|| {
+            for (index, numbers) in &actions {
+                let action =
+                    if discrete { Action::Discrete(*index) } else { Action::Continuous(numbers) };
+                if env.step(action, &mut obs).unwrap().ending.is_some() {
+                    env.reset(&reset, &mut obs).unwrap();
+                }
+            }
+        });
+        assert_eq!(counted.count_total, 0, "{}: {} bytes", entry.id(), counted.bytes_total);
+    }
 }

@@ -181,7 +181,7 @@ impl Layers<'_> {
             origin: origin.clone(),
         };
         if self.schema.is_section(key) {
-            let inside = self.schema.in_section(key).next().map(|field| field.key());
+            let inside = self.schema.in_section(key).next().map(super::schema::Field::key);
             let example = inside.unwrap_or_else(|| key.to_owned());
             return Err(wrong(
                 &value,
@@ -211,8 +211,8 @@ impl Layers<'_> {
         let origin = self.origin("device");
         let device = device.as_str().unwrap_or_default().parse();
         let train = TrainConfig {
-            run: self.section("", |table| table.try_into())?,
-            network: self.section(NETWORK, |table| table.try_into())?,
+            run: self.section("", toml::map::Map::try_into)?,
+            network: self.section(NETWORK, toml::map::Map::try_into)?,
             algorithm: self.section(algo.id, algo.read)?,
             device: device.map_err(|source| ConfigError::Device { source, origin })?,
         };

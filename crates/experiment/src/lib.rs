@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::print_stdout)]
 
 mod algorithms;
 mod config;
@@ -11,6 +12,7 @@ mod render;
 mod run;
 mod run_dir;
 mod schema;
+pub mod statistics;
 mod throughput;
 
 pub use algorithms::{ALGORITHMS, AlgorithmInfo};

@@ -65,11 +65,9 @@ impl<'a> Player<'a> {
     /// # Errors
     /// When the environment fails, or the policy's weights have diverged.
     pub fn step(&mut self) -> Result<Moment, TrainError> {
-        let action = if self.stochastic {
-            self.policy.sample(&self.observation, &mut self.stream)?
-        } else {
-            self.policy.act(&self.observation)?
-        };
+        let π = self.policy.distribution(&self.observation, self.env.action_mask())?;
+        let action = if self.stochastic { π.sample([&mut self.stream])? } else { π.mode()? };
+        let action = self.policy.clip(action);
         let dims = self.policy.config().action.outputs();
         let step = self.env.step(env_actions(&action).row(0, dims), &mut self.observation)?;
         self.episode_return += step.reward;
@@ -86,5 +84,92 @@ impl<'a> Player<'a> {
     /// A picture of the current state, if the environment can draw itself.
     pub fn scene(&self) -> Option<Scene> {
         self.env.scene()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elegante_env::{BoxSpace, Discrete, Env, EnvError, Space, Step};
+    use elegante_policy::{DeviceChoice, MlpConfig};
+    use elegante_trainer::{EvalConfig, evaluate, policy_config};
+
+    /// Twelve steps, each with one of four actions forbidden by chance; taking it is an error.
+    struct Fenced {
+        rng: EnvRng,
+        time: usize,
+        mask: [bool; 4],
+    }
+
+    impl Fenced {
+        fn boxed() -> AnyEnv {
+            AnyEnv::new(Self { rng: EnvRng::new(0), time: 0, mask: [true; 4] })
+        }
+
+        fn fence(&mut self, obs: &mut [f32]) {
+            self.mask = [true; 4];
+            self.mask[(self.rng.random_f64() * 4.0) as usize] = false;
+            obs.fill(self.time as f32 - 6.0);
+        }
+    }
+
+    impl Env for Fenced {
+        type Action = usize;
+
+        fn observation_space(&self) -> Space {
+            BoxSpace::unbounded(1).into()
+        }
+
+        fn action_space(&self) -> Discrete {
+            Discrete::new(4)
+        }
+
+        fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+            self.rng = EnvRng::new(reset.seed.unwrap_or_default());
+            self.time = 0;
+            self.fence(obs);
+            Ok(())
+        }
+
+        fn step(&mut self, &action: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
+            if !self.mask[action] {
+                return Err(EnvError::custom(format!("{action} is forbidden")));
+            }
+            self.time += 1;
+            self.fence(obs);
+            let reward = action as f64;
+            Ok(if self.time == 12 { Step::terminated(reward) } else { Step::going(reward) })
+        }
+
+        fn action_mask(&self) -> Option<&[bool]> {
+            Some(&self.mask)
+        }
+    }
+
+    #[test]
+    fn a_player_plays_the_evaluations_episodes_and_keeps_to_the_mask() {
+        let env = Fenced::boxed();
+        let (observation, action) = (env.observation_space(), env.action_space());
+        let config = policy_config(&observation, &action, &MlpConfig::default(), 0.0).unwrap();
+        let device = DeviceChoice::Auto.open().unwrap();
+        let policy = config.init(&mut EnvRng::new(1), &device).unwrap();
+        for deterministic in [true, false] {
+            let mut player = Player::new(&policy, Fenced::boxed(), 5, !deterministic);
+            let mut sum = 0.0;
+            for episode in 0..8 {
+                player.begin(episode).unwrap();
+                let last = loop {
+                    let moment = player.step().unwrap();
+                    if moment.ending.is_some() {
+                        break moment;
+                    }
+                };
+                assert_eq!(last.length, 12);
+                sum += last.episode_return;
+            }
+            let config = EvalConfig { episodes: 8, seed: 5, deterministic };
+            let evaluation = evaluate(&policy, || Ok(Fenced::boxed()), &config).unwrap();
+            assert_eq!(evaluation.mean_return, sum / 8.0);
+        }
     }
 }

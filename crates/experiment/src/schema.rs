@@ -209,8 +209,7 @@ pub(crate) fn defaults(settings: &impl Serialize) -> Table {
 /// x as a whole number, if it is exactly one.
 fn whole(x: f64) -> Option<i64> {
     // 2⁶³ as a float is one more than the largest i64.
-    let fits =
-        x.fract() == 0.0 && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&x);
+    let fits = x.fract() == 0.0 && (-(2f64.powi(63))..2f64.powi(63)).contains(&x);
     fits.then_some(x as i64)
 }
 

@@ -66,6 +66,14 @@ pub enum PolicyError {
         /// The first bad output.
         value: f32,
     },
+    /// An action mask of the wrong length.
+    #[error("the action mask has {given} entries where the policy has {expected} actions")]
+    MaskLength {
+        /// Actions of this policy.
+        expected: usize,
+        /// Entries that were given.
+        given: usize,
+    },
     /// An action mask that leaves nothing to choose.
     #[error(
         "the action mask for row {row} forbids every action: an environment must leave at least one"

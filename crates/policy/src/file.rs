@@ -23,9 +23,30 @@ const VERSION: u32 = 1;
 
 /// What stands in the header beside the tensors.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Header {
     version: u32,
     config: PolicyConfig,
+    /// [`checksum`] of the rest; left out by writers that do not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
+}
+
+impl Header {
+    /// The header of a policy with this configuration and these weights.
+    fn new(version: u32, config: PolicyConfig, weights: &[f32]) -> Result<Self, String> {
+        let plain = Self { version, config, checksum: None };
+        let json = serde_json::to_string(&plain).map_err(|e| e.to_string())?;
+        let bytes = json.bytes().chain(weights.iter().flat_map(|w| w.to_le_bytes()));
+        Ok(Self { checksum: Some(checksum(bytes)), ..plain })
+    }
+}
+
+/// FNV-1a (Fowler, Noll & Vo) in hexadecimal: finds every change of a single byte, and all but one
+/// in 2⁶⁴ of the others. It guards against accidents, not against malice.
+pub fn checksum(bytes: impl IntoIterator<Item = u8>) -> String {
+    let mix = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    format!("{:016x}", bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, mix))
 }
 
 impl Policy {
@@ -47,7 +68,7 @@ impl Policy {
             let view = TensorView::new(Dtype::F32, info.shape, mine).map_err(|e| e.to_string())?;
             tensors.push((info.name, view));
         }
-        let header = Header { version: VERSION, config: self.config().clone() };
+        let header = Header::new(VERSION, self.config().clone(), &flat)?;
         let header = serde_json::to_string(&header).map_err(|e| e.to_string())?;
         let metadata = HashMap::from([(KEY.to_owned(), header)]);
         safetensors::serialize(tensors, Some(metadata)).map_err(|e| e.to_string())
@@ -66,7 +87,7 @@ impl Policy {
         let header = header.ok_or(
             "a safetensors file, but not an elegante policy: its header has no configuration",
         )?;
-        let config = read_header(header)?;
+        let Header { version, config, checksum } = read_header(header)?;
 
         let stored = tensors
             .iter()
@@ -81,6 +102,9 @@ impl Policy {
         }
         let blank = config.blank(device);
         let flat = read_tensors(&tensors, &params::describe(&blank))?;
+        if checksum.is_some() && checksum != Header::new(version, config, &flat)?.checksum {
+            return Err("its checksum does not match its contents; it is damaged".into());
+        }
         Ok(params::unflatten(blank, &flat))
     }
 
@@ -108,7 +132,7 @@ impl Policy {
     }
 }
 
-fn read_header(json: &str) -> Result<PolicyConfig, String> {
+fn read_header(json: &str) -> Result<Header, String> {
     #[derive(Deserialize)]
     struct Version {
         version: u32,
@@ -120,7 +144,7 @@ fn read_header(json: &str) -> Result<PolicyConfig, String> {
             "written in format {version}, and this elegante reads up to {VERSION}: update elegante"
         ));
     }
-    Ok(serde_json::from_str::<Header>(json).map_err(unreadable)?.config)
+    serde_json::from_str(json).map_err(unreadable)
 }
 
 /// The tensors that `wanted` names, in its order, as one flat vector.

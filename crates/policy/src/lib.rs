@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::print_stdout)]
 
 #[cfg(not(any(feature = "flex", feature = "ndarray", feature = "wgpu", feature = "cuda")))]
 compile_error!(
@@ -18,7 +19,7 @@ mod settings;
 pub use device::DeviceChoice;
 pub use distribution::{ActionBatch, ActionTensor, Categorical, DiagGaussian, Distribution};
 pub use error::PolicyError;
-pub use file::write_atomic;
+pub use file::{checksum, write_atomic};
 pub use init::Init;
 pub use network::{Activation, Mlp, MlpConfig, tanh};
 pub use policy::{ActionHead, Policy, PolicyConfig, ValueNet};

@@ -140,7 +140,7 @@ impl Mlp {
 ///
 /// burn's autodiff keeps what σ returned and needs a product for its derivative, where it keeps what
 /// tanh was given and computes tanh again, a slow function on a CPU: forward and backward together
-/// take 2.6 times as long that way (`cargo bench -p elegante --bench tanh`).
+/// take 2.8 times as long that way (`cargo bench -p elegante-bench --bench tanh`).
 pub fn tanh(x: Tensor<2>) -> Tensor<2> {
     activation::sigmoid(x * 2.0) * 2.0 - 1.0
 }

@@ -182,7 +182,7 @@ impl Policy {
     /// # Errors
     /// When the observation has the wrong length or a NaN in it, or the weights have diverged.
     pub fn act(&self, observation: &[f32]) -> Result<ActionBatch, PolicyError> {
-        self.one(observation)?.mode().map(|action| self.clip(action))
+        self.distribution(observation, None)?.mode().map(|action| self.clip(action))
     }
 
     /// An action drawn from πθ(·|s) for one observation, clipped to the action space's bounds.
@@ -194,7 +194,7 @@ impl Policy {
         observation: &[f32],
         rng: &mut impl Rng,
     ) -> Result<ActionBatch, PolicyError> {
-        self.one(observation)?.sample([rng]).map(|action| self.clip(action))
+        self.distribution(observation, None)?.sample([rng]).map(|action| self.clip(action))
     }
 
     /// The actions moved to the nearest point of the action space; discrete ones as they are.
@@ -211,7 +211,19 @@ impl Policy {
         actions
     }
 
-    fn one(&self, observation: &[f32]) -> Result<Distribution, PolicyError> {
+    /// πθ(·|s) for one observation, over the actions that `valid` allows; `None`: all of them.
+    ///
+    /// # Shapes
+    /// `valid`: `[n]`, discrete actions only.
+    ///
+    /// # Errors
+    /// When the observation or the mask has the wrong length, the observation a NaN in it, or the
+    /// mask forbids everything.
+    pub fn distribution(
+        &self,
+        observation: &[f32],
+        valid: Option<&[bool]>,
+    ) -> Result<Distribution, PolicyError> {
         let expected = self.config.observation;
         if observation.len() != expected {
             return Err(PolicyError::ObservationLength { expected, given: observation.len() });
@@ -219,8 +231,22 @@ impl Policy {
         if let Some(index) = observation.iter().position(|x| !x.is_finite()) {
             return Err(PolicyError::ObservationNotFinite { index, value: observation[index] });
         }
+        let device = self.device();
+        let valid = valid.map(|mask| self.mask(mask, &device)).transpose()?;
         let data = TensorData::new(observation.to_vec(), [1, expected]);
-        Ok(self.forward(Tensor::from_data(data, &self.device()), None))
+        Ok(self.forward(Tensor::from_data(data, &device), valid))
+    }
+
+    /// The mask of one observation as a `[1, n]` tensor.
+    fn mask(&self, mask: &[bool], device: &Device) -> Result<Tensor<2, Bool>, PolicyError> {
+        let expected = self.config.action.outputs();
+        if mask.len() != expected {
+            return Err(PolicyError::MaskLength { expected, given: mask.len() });
+        }
+        if !mask.contains(&true) {
+            return Err(PolicyError::NothingValid { row: 0 });
+        }
+        Ok(Tensor::from_data(TensorData::new(mask.to_vec(), [1, expected]), device))
     }
 
     /// The device that holds the weights.

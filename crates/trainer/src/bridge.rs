@@ -2,7 +2,7 @@
 //! become environment actions.
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use elegante_env::{Actions, Space};
+use elegante_env::{Actions, EnvError, Space};
 use elegante_policy::{
     ActionBatch, ActionHead, Distribution, MlpConfig, Policy, PolicyConfig, PolicyError,
 };
@@ -20,6 +20,30 @@ pub(crate) fn vector(values: &[f64], device: &Device) -> Tensor<1> {
     let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
     let n = values.len();
     Tensor::from_data(TensorData::new(values, [n]), device)
+}
+
+/// The masks of several states, a row of `n` flags each; empty when every action is valid in all of
+/// them.
+pub(crate) fn mask_rows<'a>(
+    masks: impl IntoIterator<Item = Option<&'a [bool]>>,
+    n: usize,
+) -> Result<Vec<bool>, EnvError> {
+    let (mut rows, mut count) = (Vec::new(), 0);
+    for mask in masks {
+        if let Some(mask) = mask {
+            if mask.len() != n {
+                let (what, given) = ("action_mask", mask.len());
+                return Err(EnvError::Length { what, given, expected: n });
+            }
+            rows.resize(count * n, true);
+            rows.extend_from_slice(mask);
+        }
+        count += 1;
+    }
+    if !rows.is_empty() {
+        rows.resize(count * n, true);
+    }
+    Ok(rows)
 }
 
 /// `[rows × n]` valid-action flags as a tensor, or nothing when every action is valid everywhere.

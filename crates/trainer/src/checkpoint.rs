@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn::module::Module;
 use elegante_env::EnvRng;
-use elegante_policy::params;
+use elegante_policy::{checksum, params};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -46,9 +46,12 @@ pub(crate) struct AlgorithmState {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Header {
     version: u32,
     state: State,
+    /// Of the state and every tensor: a bit that flipped in a moment or a stream shows nowhere else.
+    checksum: String,
 }
 
 /// A checkpoint taken apart.
@@ -77,7 +80,8 @@ impl Checkpoint {
             TensorView::new(*dtype, vec![*length], bytes).map(|view| (name.as_str(), view))
         });
         let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| failed(&e))?;
-        let header = Header { version: VERSION, state: self.state.clone() };
+        let checksum = self.checksum()?;
+        let header = Header { version: VERSION, state: self.state.clone(), checksum };
         let header = serde_json::to_string(&header).map_err(|e| failed(&e))?;
         let metadata = HashMap::from([(KEY.to_owned(), header)]);
         safetensors::serialize(views, Some(metadata)).map_err(|e| failed(&e))
@@ -105,7 +109,8 @@ impl Checkpoint {
                 "written in format {version}, and this elegante reads up to {VERSION}: update elegante"
             )));
         }
-        let Header { state, .. } = serde_json::from_str(header).map_err(unreadable)?;
+        let Header { version, state, checksum } =
+            serde_json::from_str(header).map_err(unreadable)?;
         let (mut numbers, mut raw) = (HashMap::new(), HashMap::new());
         for (name, view) in tensors.iter() {
             match view.dtype() {
@@ -126,7 +131,25 @@ impl Checkpoint {
                 }
             }
         }
-        Ok(Self { state, numbers, bytes: raw })
+        let checkpoint = Self { state, numbers, bytes: raw };
+        if version != VERSION || checkpoint.checksum()? != checksum {
+            return Err(failed("its checksum does not match its contents; it is damaged".into()));
+        }
+        Ok(checkpoint)
+    }
+
+    /// The checksum of everything in it, in an order of names.
+    fn checksum(&self) -> Result<String, TrainError> {
+        let state = serde_json::to_string(&self.state);
+        let state = state.map_err(|e| TrainError::Checkpoint(e.to_string()))?;
+        let (numbers, raw): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (self.numbers.iter().collect(), self.bytes.iter().collect());
+        let numbers = numbers.into_iter().flat_map(|(name, numbers)| {
+            name.bytes().chain(numbers.iter().flat_map(|x| x.to_le_bytes()))
+        });
+        let raw =
+            raw.into_iter().flat_map(|(name, bytes)| name.bytes().chain(bytes.iter().copied()));
+        Ok(checksum(state.bytes().chain(numbers).chain(raw)))
     }
 
     /// Puts in a network that learns, under `name`.

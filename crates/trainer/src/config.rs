@@ -3,7 +3,7 @@
 use elegante_policy::{DeviceChoice, MlpConfig, settings};
 use serde::{Deserialize, Serialize};
 
-use crate::{TrainError, schedule::Schedule};
+use crate::{TrainError, evaluate::check_episodes, schedule::Schedule};
 
 /// A whole training run.
 ///
@@ -136,12 +136,7 @@ impl RunConfig {
         let lanes = (1..=65_536).contains(&self.lanes);
         check("lanes", self.lanes, lanes, "between 1 and 65536")?;
         check("threads", self.threads, self.threads <= 4_096, "at most 4096; 0 takes every core")?;
-        check(
-            "eval_episodes",
-            self.eval_episodes,
-            (1..=1_000_000).contains(&self.eval_episodes),
-            "between 1 and 1000000",
-        )?;
+        check_episodes("eval_episodes", self.eval_episodes)?;
         let stop_at = self.stop_at.unwrap_or_default();
         check("stop_at", stop_at, !stop_at.is_nan(), "a return")
     }
@@ -191,7 +186,8 @@ impl ReinforceConfig {
     }
 }
 
-fn check(
+/// Refuses a setting that is not `sound`.
+pub(crate) fn check(
     name: &'static str,
     value: impl ToString,
     sound: bool,

@@ -25,7 +25,7 @@ pub enum TrainError {
     Policy(#[from] PolicyError),
     /// A number that training depends on is NaN or infinite. The weights are those from before.
     #[error(
-        "update {update}: the {what} is {value}; training stopped before it touched the weights: lower the learning rate, or set max_grad_norm"
+        "update {update}: the {what} is {value}; training stopped before it touched the weights: lower the learning rate, set max_grad_norm, or scale the rewards down"
     )]
     NotFinite {
         /// Which update.

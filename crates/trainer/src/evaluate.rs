@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     TrainError,
-    bridge::{distribution, env_actions, policy_config},
+    bridge::{distribution, env_actions, mask_rows, policy_config},
+    config::check,
     lanes::{Buffers, ENDLESS},
     returns::mean_std,
     streams::{Purpose, evaluation_seed, stream},
@@ -56,16 +57,14 @@ pub struct Evaluation {
 /// Plays whole episodes, none of which training has seen, and sums up their returns.
 ///
 /// # Errors
-/// When the policy does not fit the environment, or either of them fails.
+/// When the number of episodes makes no sense, the policy does not fit the environment, or either of
+/// them fails.
 pub fn evaluate(
     policy: &Policy,
     make: impl Fn() -> Result<AnyEnv, EnvError>,
     config: &EvalConfig,
 ) -> Result<Evaluation, TrainError> {
-    if config.episodes == 0 {
-        let (name, value) = ("episodes", "0".to_owned());
-        return Err(TrainError::Setting { name, value, expected: "at least 1" });
-    }
+    check_episodes("episodes", config.episodes)?;
     let mut played = Vec::with_capacity(config.episodes);
     for first in (0..config.episodes).step_by(LANES) {
         let episodes = first..config.episodes.min(first + LANES);
@@ -87,6 +86,11 @@ pub fn evaluate(
         seed: config.seed,
         deterministic: config.deterministic,
     })
+}
+
+/// Whether anybody can mean to play so many episodes.
+pub(crate) fn check_episodes(name: &'static str, episodes: usize) -> Result<(), TrainError> {
+    check(name, episodes, (1..=1_000_000).contains(&episodes), "between 1 and 1000000")
 }
 
 /// Whether a policy can act in an environment with these spaces.
@@ -136,16 +140,7 @@ fn play(
     let mut active: Vec<usize> = (0..env.lanes()).collect();
     let mut out = Buffers::new(active.len(), width);
     while !active.is_empty() {
-        let mut valid = Vec::new();
-        for (row, &lane) in active.iter().enumerate() {
-            if let Some(mask) = env.action_mask(lane) {
-                valid.resize(row * actions, true);
-                valid.extend_from_slice(mask);
-            }
-        }
-        if !valid.is_empty() {
-            valid.resize(active.len() * actions, true);
-        }
+        let valid = mask_rows(active.iter().map(|&lane| env.action_mask(lane)), actions)?;
         let distribution = distribution(policy, observations, &valid, &device)?;
         let chosen = if config.deterministic {
             distribution.mode()?

@@ -4,12 +4,12 @@
 //! however many threads share them, and each lane has an environment and an action stream of its own,
 //! so the number of threads changes nothing but the time.
 
-use elegante_env::{AnyEnv, Ending, EnvRng, StepOut, VecEnv, VectorEnv};
+use elegante_env::{AnyEnv, Ending, EnvError, EnvRng, StepOut, VecEnv, VectorEnv};
 use elegante_policy::{ActionHead, Policy, PolicyConfig};
 
 use crate::{
     TrainError,
-    bridge::{distribution, env_actions},
+    bridge::{distribution, env_actions, mask_rows},
     checkpoint::Checkpoint,
     metrics::Episode,
     streams::{Purpose, stream, training_env_seed},
@@ -152,12 +152,24 @@ fn in_order_of_time(mut episodes: Vec<Finished>) -> Vec<Episode> {
     episodes.into_iter().map(|finished| finished.episode).collect()
 }
 
+/// The error of a group, in which lanes count from `first`, with the lane's number among all lanes.
+fn numbered(error: EnvError, first: usize) -> EnvError {
+    match error {
+        EnvError::NonFinite { lane, what, value } => {
+            EnvError::NonFinite { lane: first + lane, what, value }
+        }
+        other => other,
+    }
+}
+
 /// A few lanes that are stepped together.
 struct Group {
     env: VecEnv<AnyEnv>,
     lanes: Vec<Lane>,
     /// The observation that each lane will act on next: `[lanes × width]`.
     observations: Vec<f32>,
+    /// Number of its first lane among all lanes.
+    first: usize,
     width: usize,
     actions: usize,
 }
@@ -201,8 +213,9 @@ impl Group {
         let lanes: Vec<Lane> = lanes.collect();
         let mut observations = vec![0.0; lanes.len() * width];
         let mut env = VecEnv::new(envs)?;
-        env.reset(training_env_seed(seed) + first as u64, &mut observations)?;
-        Ok(Self { env, lanes, observations, width, actions })
+        let reset = env.reset(training_env_seed(seed) + first as u64, &mut observations);
+        reset.map_err(|error| numbered(error, first))?;
+        Ok(Self { env, lanes, observations, first, width, actions })
     }
 
     /// Runs every lane until it has met its `share` of steps and its trajectory has ended.
@@ -217,7 +230,7 @@ impl Group {
                 break;
             }
             let observed = self.observe(&active);
-            let valid = self.masks(&active);
+            let valid = self.masks(&active)?;
             let distribution = distribution(policy, observed, &valid, &device)?;
             let streams =
                 self.lanes.iter_mut().filter(|lane| lane.active).map(|lane| &mut lane.stream);
@@ -225,7 +238,8 @@ impl Group {
             // The batch keeps what was drawn; the environment gets the nearest thing it allows.
             let taken = policy.clip(drawn.clone());
             let step = out.rows(active.len(), self.width);
-            self.env.step_lanes(&active, env_actions(&taken), step)?;
+            let stepped = self.env.step_lanes(&active, env_actions(&taken), step);
+            stepped.map_err(|error| numbered(error, self.first))?;
             for (row, &lane) in active.iter().enumerate() {
                 let observation =
                     &mut self.observations[lane * self.width..(lane + 1) * self.width];
@@ -247,20 +261,13 @@ impl Group {
     }
 
     /// The masks of the active lanes, a row each; empty when all their actions are valid.
-    fn masks(&mut self, active: &[usize]) -> Vec<bool> {
-        let mut rows = Vec::new();
-        for (row, &lane) in active.iter().enumerate() {
-            let mask = self.env.action_mask(lane);
-            self.lanes[lane].batch.push_mask(mask, self.actions);
-            if let Some(mask) = mask {
-                rows.resize(row * self.actions, true);
-                rows.extend_from_slice(mask);
-            }
+    fn masks(&mut self, active: &[usize]) -> Result<Vec<bool>, EnvError> {
+        let Self { env, lanes, actions, .. } = self;
+        let rows = mask_rows(active.iter().map(|&lane| env.action_mask(lane)), *actions)?;
+        for &lane in active {
+            lanes[lane].batch.push_mask(env.action_mask(lane), *actions);
         }
-        if !rows.is_empty() {
-            rows.resize(active.len() * self.actions, true);
-        }
-        rows
+        Ok(rows)
     }
 }
 
@@ -331,5 +338,38 @@ impl Buffers {
             rewards: &mut self.rewards[..rows],
             endings: &mut self.endings[..rows],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elegante_policy::ActionBatch;
+
+    #[test]
+    fn a_trajectory_that_does_not_end_is_given_up_by_name() {
+        let mut lane = Lane {
+            stream: EnvRng::new(0),
+            batch: Trajectories::new(ActionBatch::Discrete(Vec::new())),
+            finished: Vec::new(),
+            number: 7,
+            length: 0,
+            episode_return: 0.0,
+            active: false,
+        };
+        lane.begin();
+        let mut ticks = 0..;
+        let error = loop {
+            if let Err(error) = lane.record(0.0, None, ticks.next().unwrap(), 10) {
+                break error.to_string();
+            }
+        };
+        assert_eq!(ticks.start, ENDLESS);
+        assert!(error.contains("lane 7 has gone on for 1000000 steps"), "{error}");
+        // One that ended just in time is a trajectory like any other.
+        lane.begin();
+        (1..ENDLESS).for_each(|tick| lane.record(0.0, None, tick, 10).unwrap());
+        lane.record(0.0, Some(Ending::Truncated), ENDLESS, 10).unwrap();
+        assert!(!lane.active);
     }
 }

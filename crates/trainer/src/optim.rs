@@ -82,7 +82,8 @@ impl<M: Module> Learner<M> {
     /// Makes one Adam step down the gradient of `loss`.
     ///
     /// # Errors
-    /// When the loss or its gradient is not finite; the module is then as it was.
+    /// When the loss, its gradient or a new weight is not finite; the module is then as it was, the
+    /// optimiser perhaps not.
     pub(crate) fn descend(
         &mut self,
         loss: Tensor<1>,
@@ -104,6 +105,10 @@ impl<M: Module> Learner<M> {
 
         let mut flat = params::flatten(&self.module);
         self.adam.step(&mut flat, &gradient, learning_rate);
+        // The square of a finite gradient overflows when it is absurd, as does an absurd step.
+        for (what, numbers) in [("second moment", &self.adam.second), ("new weight", &flat)] {
+            numbers.iter().try_for_each(|&x| finite(what, f64::from(x)).map(drop))?;
+        }
         self.replace(&flat);
         Ok(Descent { loss, grad_norm })
     }

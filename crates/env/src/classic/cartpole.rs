@@ -4,9 +4,10 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::limited;
+use super::{episode::sized, limited};
 use crate::{
     BoxSpace, Discrete, Entry, Env, EnvError, EnvRng, Reset, Scene, Space, Step,
+    options::{LOW_HIGH, Options},
     scene::{BLACK, Rgb},
     state,
 };
@@ -84,13 +85,6 @@ impl CartPole {
     }
 }
 
-/// The caller's slice, if an observation fits.
-#[inline]
-fn four(obs: &mut [f32]) -> Result<&mut [f32; 4], EnvError> {
-    let given = obs.len();
-    obs.try_into().map_err(|_| EnvError::Length { what: "obs", given, expected: 4 })
-}
-
 /// One Euler step of the physics, in Gymnasium's order of operations: any other rounds differently,
 /// and the pole multiplies the difference by e⁴ every second.
 #[inline]
@@ -122,8 +116,9 @@ impl Env for CartPole {
     }
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
-        let obs = four(obs)?;
-        let (low, high) = initial_bounds(&reset.options)?;
+        let obs = sized::<4>(obs)?;
+        let (low, high) =
+            Options::of_reset("CartPole", &reset.options, LOW_HIGH)?.bounds(-0.05, 0.05)?;
         if let Some(seed) = reset.seed {
             self.rng = EnvRng::new(seed);
         }
@@ -135,7 +130,7 @@ impl Env for CartPole {
 
     #[inline]
     fn step(&mut self, &action: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
-        let obs = four(obs)?;
+        let obs = sized::<4>(obs)?;
         let state = self.state.ok_or(EnvError::NotReset)?;
         let force = match action {
             0 => -FORCE,
@@ -174,54 +169,10 @@ impl Env for CartPole {
     }
 }
 
-/// Bounds of the initial state: ±0.05, or the reset's own.
-fn initial_bounds(options: &toml::Table) -> Result<(f64, f64), EnvError> {
-    let (mut low, mut high) = (-0.05, 0.05);
-    for (name, value) in options {
-        let bound = match name.as_str() {
-            "low" => &mut low,
-            "high" => &mut high,
-            _ => {
-                let known = vec!["low".into(), "high".into()];
-                return Err(EnvError::UnknownOption {
-                    env: "CartPole's reset".into(),
-                    option: name.clone(),
-                    known,
-                });
-            }
-        };
-        *bound = number(value).ok_or_else(|| wrong(name, value, "a finite number"))?;
-    }
-    if low > high {
-        let value = toml::Value::Float(low);
-        return Err(wrong("low", &value, "at most `high`"));
-    }
-    Ok((low, high))
-}
-
-fn number(value: &toml::Value) -> Option<f64> {
-    let number = value.as_float().or_else(|| value.as_integer().map(|i| i as f64));
-    number.filter(|x| x.is_finite())
-}
-
-fn wrong(option: &str, value: &toml::Value, expected: &'static str) -> EnvError {
-    EnvError::OptionValue {
-        env: "CartPole".into(),
-        option: option.into(),
-        value: value.to_string(),
-        expected,
-    }
-}
-
 /// The registry's entry of this name.
 pub(super) fn entry(id: &'static str, steps: usize, threshold: f64) -> Entry {
     let make = move |options: &toml::Table| {
-        let reward = match options.get("sutton_barto_reward") {
-            None => false,
-            Some(value) => value
-                .as_bool()
-                .ok_or_else(|| wrong("sutton_barto_reward", value, "true or false"))?,
-        };
+        let reward = Options::new("CartPole", options).flag("sutton_barto_reward", false)?;
         limited(CartPole::new(reward), steps)
     };
     Entry::new(id, "balance a pole on a cart that is pushed left or right", make)

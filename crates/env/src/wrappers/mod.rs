@@ -74,6 +74,7 @@ pub use rescale_action::RescaleAction;
 pub use running::RunningMeanStd;
 pub use sticky_actions::StickyActions;
 pub use time_limit::TimeLimit;
+pub(crate) use time_limit::limited;
 pub use transform_observation::TransformObservation;
 pub use transform_reward::TransformReward;
 pub use typed::{Typed, Wrap};

@@ -1,7 +1,7 @@
 //! A limit on the length of episodes.
 
 use super::{load, save, wrong_option};
-use crate::{Ending, Env, EnvError, Reset, Step};
+use crate::{AnyEnv, Ending, Env, EnvError, Reset, Step};
 
 /// Truncates an episode after a number of steps.
 ///
@@ -31,6 +31,11 @@ impl<E: Env> TimeLimit<E> {
     pub fn inner(&self) -> &E {
         &self.env
     }
+}
+
+/// The environment with its time limit around it, in a box.
+pub(crate) fn limited(env: impl Env + 'static, steps: usize) -> Result<AnyEnv, EnvError> {
+    Ok(AnyEnv::new(TimeLimit::new(env, steps)?))
 }
 
 impl<E: Env> Env for TimeLimit<E> {

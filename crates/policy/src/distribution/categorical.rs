@@ -153,7 +153,7 @@ mod tests {
         let rows = 20_000;
         let logits = [0.2f32, -1.0, 1.0];
         let d = Categorical::new(Tensor::<2>::from_data([logits], &device).expand([rows, 3]));
-        let mut streams = vec![Pcg64::seed_from_u64(3)];
+        let mut streams = [Pcg64::seed_from_u64(3)];
         // One stream for all rows, each row continuing it.
         let mut counts = [0f64; 3];
         let host = host_rows(d.log_probs);

@@ -98,6 +98,7 @@ pub enum ActionTensor {
 
 /// πθ(·|s) for every row of a batch of observations.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once for a batch, not kept in lists")]
 pub enum Distribution {
     /// A choice among n.
     Categorical(Categorical),

@@ -73,7 +73,22 @@ impl Reinforce {
     }
 
     /// One update from a batch of whole trajectories, `left` ∈ [0, 1] of the run being still to come.
+    /// An error leaves both networks as they were, also when only one of them met it.
     pub(crate) fn update(
+        &mut self,
+        batch: &Trajectories,
+        left: f64,
+        update: u64,
+    ) -> Result<Update, TrainError> {
+        let before = (self.policy.clone(), self.baseline.clone());
+        let learnt = self.learn(batch, left, update);
+        if learnt.is_err() {
+            (self.policy, self.baseline) = before;
+        }
+        learnt
+    }
+
+    fn learn(
         &mut self,
         batch: &Trajectories,
         left: f64,
@@ -83,6 +98,11 @@ impl Reinforce {
             Estimator::TotalReturn => total_returns(batch, self.config.gamma),
             Estimator::RewardToGo | Estimator::Baseline => rewards_to_go(batch, self.config.gamma),
         };
+        // Rewards of 1e200 have a sum, but no variance: standardised they would all be 0.
+        let (_, value) = mean_std(&returns);
+        if !value.is_finite() {
+            return Err(TrainError::NotFinite { update, what: "spread of the returns", value });
+        }
         let expected = self.baseline.as_ref().map(|v| v.predict(batch));
         let mut weights = match &expected {
             Some(expected) => returns.iter().zip(expected).map(|(g, v)| g - v).collect(),

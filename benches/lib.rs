@@ -1,0 +1,1 @@
+//! Benchmarks of elegante: `cargo bench -p elegante-bench`.

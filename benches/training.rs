@@ -1,0 +1,78 @@
+//! Environment steps a second: of whole REINFORCE runs, and of the environment alone.
+//!
+//! `cargo bench -p elegante-bench --bench training`. The PyTorch program that this is compared with has one
+//! hidden layer of 32 and learns from 5000 steps at a time, so there is a run of that size too.
+
+use std::{hint::black_box, ops::ControlFlow, time::Duration};
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use elegante::{
+    env::{CartPole, TimeLimit},
+    policy::MlpConfig,
+    trainer::{Algorithm, Estimator, ReinforceConfig, RunConfig, TrainConfig, Trainer},
+};
+
+fn trainer(estimator: Estimator, hidden: usize, batch_steps: usize, steps: u64) -> Trainer {
+    let config = TrainConfig {
+        run: RunConfig { steps, threads: 1, ..RunConfig::default() },
+        network: MlpConfig { hidden: vec![hidden], ..MlpConfig::default() },
+        algorithm: Algorithm::Reinforce(ReinforceConfig {
+            estimator,
+            batch_steps,
+            ..ReinforceConfig::default()
+        }),
+        ..TrainConfig::default()
+    };
+    let env = || TimeLimit::new(CartPole::default(), 500).expect("500 steps");
+    Trainer::new(config, env).expect("a sound configuration")
+}
+
+fn training(c: &mut Criterion) {
+    let mut group = c.benchmark_group("reinforce");
+    let runs = [
+        ("total return, 32 hidden, 5000 a batch", Estimator::TotalReturn, 32, 5_000, 50_000),
+        ("baseline, 64 hidden, 2000 a batch", Estimator::Baseline, 64, 2_000, 50_000),
+    ];
+    group.sample_size(10).measurement_time(Duration::from_secs(8));
+    for (name, estimator, hidden, batch_steps, steps) in runs {
+        group.throughput(Throughput::Elements(steps));
+        group.bench_function(name, |b| {
+            let fresh = || trainer(estimator, hidden, batch_steps, steps);
+            let run = |mut trainer: Trainer| {
+                trainer.run(|_| ControlFlow::Continue(())).expect("it trains");
+                trainer
+            };
+            b.iter_batched(fresh, run, BatchSize::PerIteration);
+        });
+    }
+    group.finish();
+}
+
+fn stepping(c: &mut Criterion) {
+    use elegante::env::{Actions, StepOut, VecEnv, VectorEnv};
+    let mut group = c.benchmark_group("cartpole alone");
+    for lanes in [1, 4, 64] {
+        let envs = vec![TimeLimit::new(CartPole::default(), 500).expect("500 steps"); lanes];
+        let mut env = VecEnv::new(envs).expect("lanes that are alike");
+        let (mut obs, mut last) = (vec![0.0; lanes * 4], vec![0.0; lanes * 4]);
+        let (mut rewards, mut endings) = (vec![0.0; lanes], vec![None; lanes]);
+        env.reset(0, &mut obs).expect("a seed is enough");
+        let actions: Vec<usize> = (0..lanes).map(|lane| lane % 2).collect();
+        group.throughput(Throughput::Elements(lanes as u64));
+        group.bench_function(format!("{lanes} lanes"), |b| {
+            b.iter(|| {
+                let out = StepOut {
+                    obs: &mut obs,
+                    final_obs: &mut last,
+                    rewards: &mut rewards,
+                    endings: &mut endings,
+                };
+                env.step(Actions::Discrete(black_box(&actions)), out).expect("actions of CartPole");
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, training, stepping);
+criterion_main!(benches);

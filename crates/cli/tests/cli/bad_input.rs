@@ -1,0 +1,221 @@
+//! What can't be done is said at once, with the word that was wrong and the one that was meant.
+
+use crate::harness::{Place, contents};
+
+/// Arguments, and words that the error must contain. All of them exit with 2.
+type Case = (&'static str, &'static [&'static str]);
+
+fn refuses(place: &Place, cases: &[Case]) {
+    for (args, words) in cases {
+        let ran = place.run(args);
+        assert_eq!(ran.code, Some(2), "elegante {args}: {}", ran.err);
+        assert_eq!(ran.out, "", "elegante {args}");
+        for word in *words {
+            assert!(ran.err.contains(word), "elegante {args}: no `{word}` in {}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn unknown_names_bring_up_the_known_ones() {
+    let place = Place::new();
+    refuses(
+        &place,
+        &[
+            ("train CartPoel-v1", &["unknown environment `CartPoel-v1`", "CartPole-v1"]),
+            ("config Zzz", &["unknown environment `Zzz`", "CartPole-v0", "CartPole-v1"]),
+            ("train CartPole-v1 --algo renforce", &["unknown algorithm `renforce`", "reinforce"]),
+            ("train CartPole-v1 --set gama=1", &["--set: unknown key `gama`", "reinforce.gamma"]),
+            ("train CartPole-v1 --set reinforce.lr=1", &["reinforce.learning_rate"]),
+            ("config CartPole-v1 --set hiden=[8]", &["unknown key `hiden`", "network.hidden"]),
+            (
+                "train CartPole-v1 --set env_options.gravity=1",
+                &["unknown key `env_options.gravity`", "env_options.sutton_barto_reward"],
+            ),
+            (
+                "train CartPole-v1 --set reinforce.estimator=best",
+                &["reinforce.estimator = \"best\"", "total-return", "reward-to-go", "baseline"],
+            ),
+            ("train CartPole-v1 --device cudda", &["unknown device `cudda`", "`cuda`"]),
+            ("train CartPole-v1 --set device=gpu", &["`gpu`", "auto, flex, ndarray, wgpu"]),
+            ("train CartPole-v1 --config none.toml", &["none.toml: No such file"]),
+            ("eval none", &["none: no such run"]),
+            ("play none", &["none: no such run"]),
+            ("trian CartPole-v1", &["'trian'", "'train'"]),
+            ("train CartPole-v1 --stesp 3", &["'--stesp'", "'--steps'"]),
+            ("train", &["<ENV>"]),
+        ],
+    );
+    assert!(place.names("").is_empty(), "a refused command has left something");
+}
+
+#[test]
+fn a_device_that_is_not_compiled_in_says_what_to_build() {
+    let place = Place::new();
+    place.train("run", "--steps 1");
+    let built: Vec<&str> = [
+        ("flex", cfg!(feature = "flex")),
+        ("ndarray", cfg!(feature = "ndarray")),
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("cuda", cfg!(feature = "cuda")),
+    ]
+    .into_iter()
+    .filter_map(|(name, built)| built.then_some(name))
+    .collect();
+    for device in ["flex", "ndarray", "wgpu", "cuda"].iter().filter(|d| !built.contains(d)) {
+        for command in ["train CartPole-v1", "eval run", "play run"] {
+            let ran = place.run(&format!("{command} --device {device}"));
+            assert_eq!(ran.code, Some(2));
+            assert!(ran.err.contains(&format!("`--features {device}`")), "{}", ran.err);
+            assert!(ran.err.contains(&built.join(", ")), "{}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn absurd_numbers_are_refused_with_what_would_do() {
+    let place = Place::new();
+    place.train("run", "--steps 1");
+    refuses(
+        &place,
+        &[
+            ("train CartPole-v1 --steps -1", &["--steps", "a whole number is needed"]),
+            ("train CartPole-v1 --steps 0", &["--steps: steps = 0", "at least 1"]),
+            ("train CartPole-v1 --set steps=-1", &["steps = -1", "0 or more"]),
+            ("train CartPole-v1 --set steps=1e30", &["whole number", "below 2⁶³"]),
+            ("train CartPole-v1 --set steps=fast", &["steps = \"fast\""]),
+            ("train CartPole-v1 --seed -1", &["'--seed <N>'", "-1"]),
+            ("train CartPole-v1 --seed 18446744073709551615", &["--seed", "below 2⁶³"]),
+            ("train CartPole-v1 --set lanes=0", &["lanes = 0", "between 1 and 65536"]),
+            ("train CartPole-v1 --set lanes=1e18", &["lanes = 1000000000000000000", "65536"]),
+            ("train CartPole-v1 --threads 1e6", &["--threads: threads = 1000000", "at most 4096"]),
+            ("train CartPole-v1 --set eval_episodes=0", &["eval_episodes = 0"]),
+            ("train CartPole-v1 --stop-at nan", &["stop_at = NaN"]),
+            ("train CartPole-v1 --set reinforce.gamma=2", &["reinforce.gamma = 2", "0 and 1"]),
+            ("train CartPole-v1 --set reinforce.gamma=-0.1", &["reinforce.gamma = -0.1"]),
+            ("train CartPole-v1 --set reinforce.gamma=nan", &["reinforce.gamma = NaN"]),
+            ("train CartPole-v1 --set reinforce.learning_rate=nan", &["learning_rate = NaN"]),
+            ("train CartPole-v1 --set reinforce.learning_rate=0", &["learning_rate = 0"]),
+            ("train CartPole-v1 --set reinforce.learning_rate=inf", &["learning_rate = inf"]),
+            ("train CartPole-v1 --set reinforce.value_learning_rate=-1", &["learning_rate = -1"]),
+            ("train CartPole-v1 --set reinforce.batch_steps=0", &["batch_steps = 0"]),
+            ("train CartPole-v1 --set reinforce.batch_steps=1e12", &["batch_steps", "2³⁰"]),
+            ("train CartPole-v1 --set reinforce.value_epochs=0", &["value_epochs = 0"]),
+            ("train CartPole-v1 --set reinforce.max_grad_norm=-1", &["max_grad_norm = -1"]),
+            ("train CartPole-v1 --set reinforce.entropy_coef=-1", &["entropy_coef = -1"]),
+            ("train CartPole-v1 --set reinforce.adam_epsilon=0", &["adam_epsilon = 0"]),
+            ("train CartPole-v1 --set reinforce.initial_log_std=99", &["initial_log_std = 99"]),
+            ("train CartPole-v1 --set network.hidden=[0]", &["network.hidden", "one unit"]),
+            ("train CartPole-v1 --set network.hidden=[-1]", &["network.hidden"]),
+            ("train CartPole-v1 --set network.hidden=[1000000000]", &["network.hidden", "2³⁰"]),
+            ("train CartPole-v1 --set network.hidden=64", &["a list of whole numbers"]),
+            ("train CartPole-v1 --set network.activation=gelu", &["\"tanh\" or \"relu\""]),
+            ("train CartPole-v1 --set env=CartPole-v0", &["named by the command itself"]),
+            ("train CartPole-v1 --set steps", &["`steps` is not a setting", "key=value"]),
+            ("eval run --episodes 0", &["episodes = 0", "between 1 and 1000000"]),
+            ("eval run --episodes 1e12", &["episodes = 1000000000000", "between 1 and 1000000"]),
+            ("eval run --episodes -1", &["--episodes", "a whole number is needed"]),
+            ("play run --fps 0", &["--fps", "1..=1000"]),
+        ],
+    );
+    assert_eq!(place.names(""), ["run"], "a refused command has left something");
+}
+
+#[test]
+fn a_configuration_file_is_told_where_it_is_wrong() {
+    let place = Place::new();
+    let cases = [
+        ("steps = 10\nsteps = 20", "not valid TOML"),
+        ("steps = ", "not valid TOML"),
+        ("stepz = 10", "unknown key `stepz`; the nearest are steps"),
+        (
+            "[reinforce]\ngama = 1.0",
+            "unknown key `reinforce.gama`; the nearest are reinforce.gamma",
+        ),
+        ("reinforce = 3", "a table"),
+        ("lanes = 0", "lanes = 0: it must be between 1 and 65536"),
+        ("env = 3", "env = 3: it must be a string"),
+        ("env = \"CartPole-v0\"", "this configuration is for env `CartPole-v0`"),
+        ("algo = \"ppo\"", "unknown algorithm `ppo`"),
+        ("device = \"tpu\"", "mine.toml: unknown device `tpu`"),
+    ];
+    for (text, words) in cases {
+        place.write("mine.toml", text);
+        let ran = place.run("train CartPole-v1 --config mine.toml");
+        assert_eq!(ran.code, Some(2), "{text}: {}", ran.err);
+        assert!(ran.err.contains(words), "{text}: no `{words}` in {}", ran.err);
+        let known = words.contains("unknown algorithm");
+        assert!(known || ran.err.contains("mine.toml"), "{text}: no file in {}", ran.err);
+    }
+    place.write("mine.toml", [0xff, 0xfe, 0x00]);
+    let ran = place.run("train CartPole-v1 --config mine.toml");
+    assert!(ran.code != Some(0) && ran.err.contains("mine.toml"), "{}", ran.err);
+}
+
+#[test]
+fn numbers_that_blow_up_end_the_run_with_what_was_good_saved() {
+    let place = Place::new();
+    let args = "train CartPole-v1 --out run --steps 4000 --quiet";
+    let ran = place.run(&format!("{args} --set reinforce.learning_rate=1e300"));
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("update 1: the new weight is"), "{}", ran.err);
+    assert!(ran.err.contains("is saved in run"), "{}", ran.err);
+    assert_eq!(place.run_json("run")["stop"], "failed");
+    let untrained = place.ok("eval run --episodes 3 --json").json();
+    assert!(untrained[0]["mean_return"].as_f64().unwrap() >= 1.0, "the weights are from before");
+}
+
+#[test]
+fn a_place_that_cant_be_written_is_named() {
+    let place = Place::new();
+    place.write("file", "precious");
+    for out in ["file", "file/run"] {
+        let ran = place.run(&format!("train CartPole-v1 --steps 1 --out {out}"));
+        assert_eq!(ran.code, Some(1), "{out}: {}", ran.err);
+        assert!(ran.err.contains(out), "{out}: {}", ran.err);
+    }
+    assert_eq!(place.text("file"), "precious");
+    place.train("run", "--steps 1");
+    let ran = place.run("play run --gif none/film.gif");
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("none/film.gif: No such file"), "{}", ran.err);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_ends_the_run_with_the_name_of_the_file() {
+    use std::process::Command;
+    let binary = env!("CARGO_BIN_EXE_elegante");
+    // `ulimit -f` counts blocks of 512 or 1,024 bytes, as the shell likes; the signal that comes
+    // with the limit is ignored, as a full disk sends none.
+    let on_disk_of = |place: &Place, blocks: u32, args: &str| {
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec {binary} {args}");
+        let mut shell = Command::new("sh");
+        let output = shell.args(["-c", &script]).current_dir(place.path("")).output().unwrap();
+        crate::harness::Ran::new(args, output)
+    };
+
+    // Too full for the first file.
+    let place = Place::new();
+    let ran = on_disk_of(&place, 1, "train CartPole-v1 --steps 1 --out run");
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("run/config.toml"), "{}", ran.err);
+    assert!(place.names("run").is_empty(), "a half-written configuration stayed");
+
+    // Full after some updates: the logs stop, and no policy is half there.
+    let args = "train CartPole-v1 --steps 1e12 --set reinforce.batch_steps=50 --out long --quiet";
+    let ran = on_disk_of(&place, 12, args);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    let log = ["long/metrics.jsonl", "long/episodes.csv"].iter().any(|log| ran.err.contains(log));
+    assert!(log, "{}", ran.err);
+    assert_eq!(place.names("long"), ["config.toml", "episodes.csv", "metrics.jsonl"]);
+
+    // Nobody can be told the result.
+    let script = format!("{binary} train CartPole-v1 --json --steps 1 --out told > /dev/full");
+    let mut shell = Command::new("sh");
+    let ran = shell.args(["-c", &script]).current_dir(place.path("")).output().unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    let err = String::from_utf8(ran.stderr).unwrap();
+    assert!(err.contains("standard output: No space left on device"), "{err}");
+    assert!(contents(&place.path("told")).len() >= 3);
+}

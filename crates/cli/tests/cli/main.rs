@@ -1,0 +1,10 @@
+//! The command as its users have it: the built binary, its files, its words and its exit codes.
+#![allow(clippy::unwrap_used)] // a panic here is the report
+
+mod bad_input;
+mod files;
+mod harness;
+mod interrupt;
+mod reproduce;
+mod show;
+mod train;

@@ -1,0 +1,10 @@
+//! The trainer as a library: what it collects, what it promises, what it learns.
+#![allow(clippy::unwrap_used)] // a panic here is the report
+
+mod batches;
+mod checkpoints;
+mod control;
+mod failures;
+mod learning;
+mod settings;
+mod worlds;

@@ -1,0 +1,169 @@
+//! Small worlds, and short runs in them.
+
+use std::ops::ControlFlow;
+
+use elegante_env::{
+    BoxSpace, CartPole, Discrete, Env, EnvError, EnvRng, Reset, Space, Step, TimeLimit,
+};
+use elegante_trainer::{
+    Algorithm, Evaluation, Event, ReinforceConfig, RunConfig, Stop, TrainConfig, Trainer,
+    UpdateMetrics,
+};
+
+/// What a script is told of a step. `obs` holds 1 and the time; the script may write what it likes.
+pub(crate) struct At<'a> {
+    /// Steps made before this one.
+    pub(crate) time: usize,
+    pub(crate) action: usize,
+    pub(crate) obs: &'a mut [f32],
+    pub(crate) rng: &'a mut EnvRng,
+    /// A number that the world keeps until its next reset, which sets it to 0.
+    pub(crate) memory: &'a mut f64,
+}
+
+/// A world of two numbers to see and a few actions, whose steps are a function. It can't be saved.
+pub(crate) struct World<F> {
+    actions: usize,
+    script: F,
+    time: usize,
+    rng: EnvRng,
+    memory: f64,
+}
+
+/// A world with this many actions.
+pub(crate) fn world<F>(actions: usize, script: F) -> World<F>
+where
+    F: FnMut(At<'_>) -> Result<Step, EnvError> + Send,
+{
+    World { actions, script, time: 0, rng: EnvRng::new(0), memory: 0.0 }
+}
+
+impl<F: FnMut(At<'_>) -> Result<Step, EnvError> + Send> Env for World<F> {
+    type Action = usize;
+
+    fn observation_space(&self) -> Space {
+        BoxSpace::unbounded(2).into()
+    }
+
+    fn action_space(&self) -> Discrete {
+        Discrete::new(self.actions)
+    }
+
+    fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+        if let Some(seed) = reset.seed {
+            self.rng = EnvRng::new(seed);
+        }
+        (self.time, self.memory) = (0, 0.0);
+        obs.copy_from_slice(&[1.0, 0.0]);
+        Ok(())
+    }
+
+    fn step(&mut self, &action: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
+        let Self { time, rng, memory, .. } = self;
+        obs.copy_from_slice(&[1.0, (*time + 1) as f32]);
+        let at = At { time: *time, action, obs, rng, memory };
+        *time += 1;
+        (self.script)(at)
+    }
+}
+
+/// Ten numbers to hit in turn, each shown before the shot: continuous actions in [−1, 1].
+pub(crate) struct Range {
+    rng: EnvRng,
+    target: f64,
+    shots: usize,
+}
+
+impl Range {
+    pub(crate) fn new() -> Self {
+        Self { rng: EnvRng::new(0), target: 0.0, shots: 0 }
+    }
+
+    fn show(&mut self, obs: &mut [f32]) {
+        self.target = self.rng.uniform(-0.8, 0.8);
+        obs.copy_from_slice(&[self.target as f32, 1.0]);
+    }
+}
+
+impl Env for Range {
+    type Action = [f32];
+
+    fn observation_space(&self) -> Space {
+        BoxSpace::unbounded(2).into()
+    }
+
+    fn action_space(&self) -> BoxSpace {
+        BoxSpace::new(vec![-1.0], vec![1.0]).unwrap()
+    }
+
+    fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+        if let Some(seed) = reset.seed {
+            self.rng = EnvRng::new(seed);
+        }
+        self.shots = 0;
+        self.show(obs);
+        Ok(())
+    }
+
+    fn step(&mut self, action: &[f32], obs: &mut [f32]) -> Result<Step, EnvError> {
+        assert!(self.action_space().contains(action), "{action:?} was not clipped");
+        let miss = f64::from(action[0]) - self.target;
+        self.show(obs);
+        self.shots += 1;
+        let ended = self.shots == 10;
+        Ok(if ended { Step::terminated(-miss * miss) } else { Step::going(-miss * miss) })
+    }
+}
+
+/// CartPole with at most 200 steps.
+pub(crate) fn cartpole() -> TimeLimit<CartPole> {
+    TimeLimit::new(CartPole::default(), 200).unwrap()
+}
+
+/// A short run with a small network on one thread; `change` makes it what a test needs.
+pub(crate) fn config(change: impl FnOnce(&mut RunConfig, &mut ReinforceConfig)) -> TrainConfig {
+    let mut config = TrainConfig::default();
+    config.network.hidden = vec![8];
+    let mut run =
+        RunConfig { steps: 1_500, threads: 1, lanes: 2, eval_episodes: 4, ..config.run.clone() };
+    let mut reinforce = ReinforceConfig { batch_steps: 300, ..ReinforceConfig::default() };
+    change(&mut run, &mut reinforce);
+    (config.run, config.algorithm) = (run, Algorithm::Reinforce(reinforce));
+    config
+}
+
+/// All that a run tells, without what the clock says, and the weights that it ends with.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) updates: Vec<UpdateMetrics>,
+    pub(crate) evaluations: Vec<Evaluation>,
+    pub(crate) stop: Stop,
+    pub(crate) policy: Vec<u8>,
+}
+
+/// Runs to the end.
+pub(crate) fn finish(trainer: &mut Trainer) -> Told {
+    let (mut updates, mut evaluations) = (Vec::new(), Vec::new());
+    let stop = trainer.run(|event| {
+        match event {
+            Event::Update(update) => updates.push(timeless(update.clone())),
+            Event::Evaluation(evaluation) => evaluations.push(evaluation.clone()),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+    let policy = trainer.policy().to_safetensors().unwrap();
+    Told { updates, evaluations, stop: stop.unwrap(), policy }
+}
+
+/// A whole run.
+pub(crate) fn train<E: Env + 'static>(
+    config: &TrainConfig,
+    env_fn: impl Fn() -> E + Send + Sync + 'static,
+) -> Told {
+    finish(&mut Trainer::new(config.clone(), env_fn).unwrap())
+}
+
+pub(crate) fn timeless(update: UpdateMetrics) -> UpdateMetrics {
+    UpdateMetrics { seconds: 0.0, steps_per_second: 0.0, ..update }
+}
