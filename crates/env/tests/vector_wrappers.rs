@@ -129,14 +129,14 @@ fn wrappers_of_lanes_are_wrappers_of_each() {
     normalizer.update(&[0.0, 0.0, 3.0, 0.5]).unwrap();
     normalizer.freeze();
     clocks(
-        |env| NormalizeObservation::with(env, normalizer.clone()).unwrap(),
+        |env| NormalizeObservation::new(env, Some(normalizer.clone())).unwrap(),
         |env| NormalizeObservation::vector(env, Some(normalizer.clone())).unwrap(),
     );
     let mut normalizer = RewardNormalizer::new(1, 0.9).unwrap();
     [1.0, 5.0].iter().for_each(|&r| normalizer.update(0, r, None).unwrap());
     normalizer.freeze();
     clocks(
-        |env| NormalizeReward::with(env, normalizer.clone()),
+        |env| NormalizeReward::new(env, normalizer.clone()),
         |env| NormalizeReward::vector(env, normalizer.clone()),
     );
 }
