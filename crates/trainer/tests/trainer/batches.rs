@@ -149,12 +149,13 @@ impl Fenced {
     }
 
     fn fence(&mut self) {
-        let closed = (self.rng.random_f64() * 4.0) as usize;
-        let also = (self.rng.random_f64() * 3.0) as usize;
+        let mut below = |n: f64| (self.rng.random_f64() * n) as usize;
+        let (closed, also) = (below(4.0), below(3.0));
         self.mask = (closed < 3).then(|| {
             let mut mask = [true; 3];
-            (mask[closed], mask[(closed + also) % 3]) = (false, also == 0);
             mask[closed] = false;
+            // One in three times a single action is left.
+            mask[(closed + 1) % 3] = also > 0;
             mask
         });
     }

@@ -6,9 +6,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use elegante_env::{CartPole, Discrete, Env, EnvError, Reset, Space, Step};
+use elegante_env::{AnyEnv, CartPole, Discrete, Env, EnvError, Reset, Space, Step};
 use elegante_trainer::{
-    EvalConfig, Event, Stop, Trainer, evaluate, evaluation_seed, training_env_seed,
+    EvalConfig, Event, ReinforceConfig, RunConfig, Stop, Trainer, evaluate, evaluation_seed,
+    training_env_seed,
 };
 
 use crate::worlds::{Told, cartpole, config, finish, timeless, train, world};
@@ -122,7 +123,7 @@ fn an_evaluation_is_repeatable_and_leaves_training_as_it_was() {
 fn evaluations_sum_up_their_own_episodes() {
     let trainer = Trainer::new(config(|_, _| {}), cartpole).unwrap();
     let policy = trainer.policy();
-    let make = || Ok(elegante_env::AnyEnv::new(cartpole()));
+    let make = || Ok(AnyEnv::new(cartpole()));
     let play = |episodes, seed, deterministic| {
         let config = EvalConfig { episodes, seed, deterministic };
         evaluate(&policy, make, &config).unwrap()
@@ -195,8 +196,7 @@ fn five() -> impl Env<Action = usize> {
 #[test]
 fn a_run_stops_when_it_is_solved_and_not_before() {
     let run = |stop_at, eval_every| -> Told {
-        let change = |run: &mut elegante_trainer::RunConfig,
-                      reinforce: &mut elegante_trainer::ReinforceConfig| {
+        let change = |run: &mut RunConfig, reinforce: &mut ReinforceConfig| {
             (run.stop_at, run.eval_every) = (Some(stop_at), eval_every);
             reinforce.batch_steps = 150;
         };

@@ -10,9 +10,11 @@ use std::{
 
 use elegante_env::{AnyEnv, BoxSpace, Discrete, Env, EnvError, Reset, Space, Step};
 use elegante_policy::PolicyError;
-use elegante_trainer::{Estimator, TrainConfig, TrainError, Trainer};
+use elegante_trainer::{
+    Algorithm, Estimator, EvalConfig, ReinforceConfig, TrainConfig, TrainError, Trainer, evaluate,
+};
 
-use crate::worlds::{At, config, finish, train, world};
+use crate::worlds::{At, cartpole, config, finish, train, world};
 
 /// A run of eight lanes, of which lane 5 does `bad` where the others take four steps.
 fn with_one_bad_lane(
@@ -146,20 +148,20 @@ fn paid(reward: f64, change: impl FnOnce(&mut TrainConfig)) -> Trainer {
 
 #[test]
 fn numbers_that_overflow_stop_the_run_before_the_weights() {
-    let with = |change: fn(&mut elegante_trainer::ReinforceConfig)| {
+    let with = |change: fn(&mut ReinforceConfig)| {
         move |config: &mut TrainConfig| {
-            if let elegante_trainer::Algorithm::Reinforce(reinforce) = &mut config.algorithm {
+            if let Algorithm::Reinforce(reinforce) = &mut config.algorithm {
                 change(reinforce);
             }
         }
     };
-    let raw = |reinforce: &mut elegante_trainer::ReinforceConfig| {
+    let raw = |reinforce: &mut ReinforceConfig| {
         (reinforce.normalize, reinforce.estimator) = (false, Estimator::RewardToGo);
     };
-    let absurd = |reinforce: &mut elegante_trainer::ReinforceConfig| {
+    let absurd = |reinforce: &mut ReinforceConfig| {
         reinforce.learning_rate = 1e300;
     };
-    let absurd_value = |reinforce: &mut elegante_trainer::ReinforceConfig| {
+    let absurd_value = |reinforce: &mut ReinforceConfig| {
         (reinforce.value_learning_rate, reinforce.value_epochs) = (1e300, 2);
     };
     for (mut trainer, what) in [
@@ -257,22 +259,22 @@ fn worlds_that_differ_or_fail_to_appear_are_found_before_training() {
 
 #[test]
 fn a_policy_is_not_evaluated_in_a_world_it_does_not_fit() {
-    let trainer = Trainer::new(config(|_, _| {}), crate::worlds::cartpole).unwrap();
+    let trainer = Trainer::new(config(|_, _| {}), cartpole).unwrap();
     let other = || Ok(AnyEnv::new(world(3, |_| Ok(Step::terminated(0.0)))));
-    let config = elegante_trainer::EvalConfig::default();
-    let error = elegante_trainer::evaluate(&trainer.policy(), other, &config).unwrap_err();
+    let config = EvalConfig::default();
+    let error = evaluate(&trainer.policy(), other, &config).unwrap_err();
     assert!(error.to_string().contains("it was trained on another environment"), "{error}");
     for episodes in [0, 1_000_001, usize::MAX] {
-        let config = elegante_trainer::EvalConfig { episodes, ..config.clone() };
-        let make = || Ok(AnyEnv::new(crate::worlds::cartpole()));
-        let error = elegante_trainer::evaluate(&trainer.policy(), make, &config).unwrap_err();
+        let config = EvalConfig { episodes, ..config.clone() };
+        let make = || Ok(AnyEnv::new(cartpole()));
+        let error = evaluate(&trainer.policy(), make, &config).unwrap_err();
         assert!(matches!(error, TrainError::Setting { name: "episodes", .. }), "{error}");
     }
 }
 
 #[test]
 fn a_run_that_is_over_stays_over() {
-    let mut trainer = Trainer::new(config(|_, _| {}), crate::worlds::cartpole).unwrap();
+    let mut trainer = Trainer::new(config(|_, _| {}), cartpole).unwrap();
     let told = finish(&mut trainer);
     assert!(finish(&mut trainer).updates.is_empty());
     assert_eq!(trainer.policy().to_safetensors().unwrap(), told.policy);

@@ -6,13 +6,13 @@ use std::{
     thread::ThreadId,
 };
 
-use elegante_env::{Env, TimeLimit};
+use elegante_env::{Env, Step};
 use elegante_policy::{Activation, Init, MlpConfig, Settings};
 use elegante_trainer::{
     Algorithm, Estimator, ReinforceConfig, RunConfig, Schedule, Stop, TrainConfig,
 };
 
-use crate::worlds::{Range, Told, cartpole, config, train};
+use crate::worlds::{At, Range, Told, cartpole, config, train, world};
 
 /// What must be different after a setting was turned.
 type Shows = fn(&Told, &Told) -> bool;
@@ -45,7 +45,7 @@ fn complete<S: Settings>(rows: &[Row]) {
 }
 
 fn each_shows<E: Env + 'static>(rows: &[Row], env: fn() -> E) {
-    // Evaluations happen and one thing can be solved, so that their settings have something to do.
+    // Evaluations happen, so that their settings have something to do.
     let base = config(|run, _| run.eval_every = 600);
     let told = train(&base, env);
     for Row { setting, turn, shows } in rows {
@@ -94,11 +94,11 @@ fn threads_seen(threads: usize) -> usize {
     let log = Arc::clone(&seen);
     let env = move || {
         let log = Arc::clone(&log);
-        let script = move |_: crate::worlds::At<'_>| {
+        let script = move |_: At<'_>| {
             log.lock().unwrap().insert(std::thread::current().id());
-            Ok(elegante_env::Step::terminated(0.0))
+            Ok(Step::terminated(0.0))
         };
-        TimeLimit::new(crate::worlds::world(2, script), 1).unwrap()
+        world(2, script)
     };
     let config = config(|run, _| (run.lanes, run.threads, run.steps) = (8, threads, 1));
     train(&config, env);
