@@ -6,10 +6,7 @@
 //! fitted to other episodes of the same policy). The variance is the trace of the covariance matrix
 //! over batches. Run it with `cargo run --release --example gradient_variance`.
 
-use burn::{
-    module::Module,
-    tensor::{Device, Tensor, TensorData},
-};
+use burn::tensor::{Device, Tensor, TensorData};
 use elegante::{
     env::{CartPole, Ending, Env, EnvRng, Reset, TimeLimit},
     policy::{ActionBatch, DeviceChoice, MlpConfig, Policy, ValueNet, params},
@@ -43,7 +40,7 @@ fn main() -> Anyhow<()> {
         trainer.run_until(steps, |_| std::ops::ControlFlow::Continue(()))?;
         // The same weights twice: one copy acts, and only the other one's steps are recorded.
         let acting = trainer.policy();
-        let policy = acting.clone().train();
+        let policy = acting.train();
         let mut world = World::new(stage as u64, &acting)?;
         let value = fit(&world.play(3 * EPISODES)?, &device)?;
         let mut spread = [const { Spread::new() }; 3];

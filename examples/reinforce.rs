@@ -19,12 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = DeviceChoice::Auto.open()?.autodiff();
     let mut rng = EnvRng::new(0);
     let mut env = TimeLimit::new(CartPole::default(), 500)?;
-    let mut policy = PolicyConfig {
-        observation: 4,
-        action: ActionHead::Categorical { n: 2 },
-        network: MlpConfig::default(),
-    }
-    .init(&mut rng, &device)?;
+    let action = ActionHead::Categorical { n: 2 };
+    let config = PolicyConfig::new(4, action, MlpConfig::default());
+    let mut policy = config.init(&mut rng, &device)?;
     let mut θ = params::flatten(&policy);
     let mut adam = Adam::new(θ.len(), 1e-8);
     let mut obs = [0.0; 4];

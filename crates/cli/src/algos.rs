@@ -3,9 +3,13 @@
 use elegante::experiment::{ALGORITHMS, json_line};
 use serde::Serialize;
 
-use crate::{args::ListArgs, exit::Outcome, output::Output};
+use crate::{args::ListArgs, exit::Outcome, output::Output, program::Program};
 
-pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Outcome> {
+pub(crate) fn run(
+    args: ListArgs,
+    program: &Program,
+    output: &mut Output,
+) -> anyhow::Result<Outcome> {
     let paint = output.paint;
     for info in ALGORITHMS {
         if args.json {
@@ -21,7 +25,8 @@ pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Outcome
         }
     }
     if !args.json {
-        output.line("\nTheir settings, explained: elegante config CartPole-v1 --algo <ALGO>")?;
+        let name = &program.name;
+        output.line(&format!("\nTheir settings, explained: {name} config <ENV> --algo <ALGO>"))?;
     }
     Ok(Outcome::Complete)
 }

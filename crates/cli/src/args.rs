@@ -2,11 +2,16 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, builder::Styles, builder::styling::AnsiColor};
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    builder::{StyledStr, Styles, styling::AnsiColor},
+};
 use elegante::{
     DeviceChoice,
     experiment::{Flag, Request},
 };
+
+use crate::program::ELEGANTE;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -16,17 +21,62 @@ const STYLES: Styles = Styles::styled()
 
 /// Train, evaluate and watch neural policies.
 #[derive(Debug, Parser)]
-#[command(name = "elegante", version, styles = STYLES, max_term_width = 100)]
+#[command(name = ELEGANTE, version, styles = STYLES, max_term_width = 100)]
 #[command(after_help = "\
 A first session:
-  elegante train CartPole-v1                    a policy in a few seconds
-  elegante play runs/CartPole-v1-reinforce-0-1  watch it balance
-  elegante eval runs/CartPole-v1-reinforce-0-1  how good is it, in numbers
+  {bin} train CartPole-v1                    a policy in a few seconds
+  {bin} play runs/CartPole-v1-reinforce-0-1  watch it balance
+  {bin} eval runs/CartPole-v1-reinforce-0-1  how good is it, in numbers
 
-`elegante help <COMMAND>` explains each command, with examples.")]
+`{bin} help <COMMAND>` explains each command, with examples.")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// The command line of this process, of a program called `name`. Ends the process where clap does:
+    /// after `--help` and `--version`, and when the arguments make no sense.
+    pub(crate) fn of(name: &str) -> Self {
+        let matches = command(name).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The command line of a program called `name`: its help names it wherever it says `{bin}` here, and a
+/// program that is not ours says in its version whose command line it has.
+fn command(name: &str) -> clap::Command {
+    let command = named(Cli::command(), name).name(name.to_owned()).bin_name(name.to_owned());
+    let version = env!("CARGO_PKG_VERSION");
+    command.version(match name {
+        ELEGANTE => version.to_owned(),
+        _ => format!("({ELEGANTE} {version})"),
+    })
+}
+
+/// Says `name` for `{bin}`, here and in all subcommands.
+fn named(mut command: clap::Command, name: &str) -> clap::Command {
+    let said = |text: &StyledStr| StyledStr::from(text.to_string().replace("{bin}", name));
+    if let Some(text) = command.get_about().map(said) {
+        command = command.about(text);
+    }
+    if let Some(text) = command.get_long_about().map(said) {
+        command = command.long_about(text);
+    }
+    if let Some(text) = command.get_after_help().map(said) {
+        command = command.after_help(text);
+    }
+    command
+        .mut_args(|mut arg| {
+            if let Some(text) = arg.get_help().map(said) {
+                arg = arg.help(text);
+            }
+            match arg.get_long_help().map(said) {
+                Some(text) => arg.long_help(text),
+                None => arg,
+            }
+        })
+        .mut_subcommands(|subcommand| named(subcommand, name))
 }
 
 #[derive(Debug, Subcommand)]
@@ -35,7 +85,7 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Evaluate a trained policy on episodes it has never seen
     Eval(EvalArgs),
-    /// Watch a trained policy in the terminal, or as an animated GIF
+    /// Watch a trained policy in the terminal, as an animated GIF or as PNG files
     Play(PlayArgs),
     /// List the environments
     Envs(ListArgs),
@@ -58,14 +108,14 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  elegante train CartPole-v1
-  elegante train CartPole-v1 --seed 7 --steps 2e5 --out my-run
-  elegante train CartPole-v1 --set reinforce.estimator=reward-to-go --set reinforce.gamma=0.99
-  elegante train CartPole-v1 --eval-every 50000 --stop-at 475
-  elegante train CartPole-v1 --config my-run/config.toml --seed 8
-  elegante train CartPole-v1 --json | jq .mean_return_100")]
+  {bin} train CartPole-v1
+  {bin} train CartPole-v1 --seed 7 --steps 2e5 --out my-run
+  {bin} train CartPole-v1 --set reinforce.estimator=reward-to-go --set reinforce.gamma=0.99
+  {bin} train CartPole-v1 --eval-every 50000 --stop-at 475
+  {bin} train CartPole-v1 --config my-run/config.toml --seed 8
+  {bin} train CartPole-v1 --json | jq .mean_return_100")]
 pub(crate) struct TrainArgs {
-    /// Environment to train on; `elegante envs` lists them
+    /// Environment to train on; `{bin} envs` lists them
     pub(crate) env: String,
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
@@ -105,10 +155,10 @@ pub(crate) struct TrainArgs {
 /// Where settings come from, for commands that take any.
 #[derive(Debug, Args)]
 pub(crate) struct SettingArgs {
-    /// Algorithm; `elegante algos` lists them [default: reinforce]
+    /// Algorithm; `{bin} algos` lists them [default: reinforce]
     #[arg(long, value_name = "ALGO")]
     pub(crate) algo: Option<String>,
-    /// Configuration file, as `elegante config` prints it; what it leaves out has its default
+    /// Configuration file, as `{bin} config` prints it; what it leaves out has its default
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,
     /// Any setting, by its name in the configuration file; may be given several times
@@ -118,14 +168,14 @@ pub(crate) struct SettingArgs {
 
 /// Evaluate a trained policy on episodes it has never seen.
 ///
-/// RUN is a directory that `elegante train` made. The episodes' seeds never coincide with those of
+/// RUN is a directory that `{bin} train` made. The episodes' seeds never coincide with those of
 /// training. Without options the result is the one that the training ended with.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  elegante eval runs/CartPole-v1-reinforce-0-1
-  elegante eval runs/CartPole-v1-reinforce-0-1 --episodes 1000 --seed 42
-  elegante eval runs/CartPole-v1-reinforce-0-1 --stochastic --json")]
+  {bin} eval runs/CartPole-v1-reinforce-0-1
+  {bin} eval runs/CartPole-v1-reinforce-0-1 --episodes 1000 --seed 42
+  {bin} eval runs/CartPole-v1-reinforce-0-1 --stochastic --json")]
 pub(crate) struct EvalArgs {
     /// Run directory
     pub(crate) run: PathBuf,
@@ -146,22 +196,27 @@ pub(crate) struct EvalArgs {
     pub(crate) json: bool,
 }
 
-/// Watch a trained policy in the terminal, or as an animated GIF.
+/// Watch a trained policy in the terminal, as an animated GIF or as PNG files.
 ///
 /// Draws with half blocks and 24-bit colours, scaled to the window. In a pipe, where nobody looks, a
 /// line of text for each step takes the pictures' place. Ctrl-C ends the show.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  elegante play runs/CartPole-v1-reinforce-0-1
-  elegante play runs/CartPole-v1-reinforce-0-1 --episodes 3 --stochastic
-  elegante play runs/CartPole-v1-reinforce-0-1 --gif cartpole.gif")]
+  {bin} play runs/CartPole-v1-reinforce-0-1
+  {bin} play runs/CartPole-v1-reinforce-0-1 --episodes 3 --stochastic
+  {bin} play runs/CartPole-v1-reinforce-0-1 --gif cartpole.gif
+  {bin} play runs/CartPole-v1-reinforce-0-1 --png-dir frames")]
 pub(crate) struct PlayArgs {
     /// Run directory
     pub(crate) run: PathBuf,
     /// Write an animated GIF instead
     #[arg(long, value_name = "FILE")]
     pub(crate) gif: Option<PathBuf>,
+    /// Write every state as a picture instead: frame-000000.png, frame-000001.png, …, into a
+    /// directory that is made or empty
+    #[arg(long, value_name = "DIR", conflicts_with = "gif")]
+    pub(crate) png_dir: Option<PathBuf>,
     /// Episodes to play
     #[arg(long, value_name = "N", value_parser = count, default_value = "1", allow_negative_numbers = true)]
     pub(crate) episodes: u64,
@@ -194,11 +249,11 @@ pub(crate) struct ListArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  elegante config CartPole-v1
-  elegante config CartPole-v1 --algo reinforce --set steps=1e6 > long.toml
-  elegante train CartPole-v1 --config long.toml")]
+  {bin} config CartPole-v1
+  {bin} config CartPole-v1 --algo reinforce --set steps=1e6 > long.toml
+  {bin} train CartPole-v1 --config long.toml")]
 pub(crate) struct ConfigArgs {
-    /// Environment that the configuration is for; `elegante envs` lists them
+    /// Environment that the configuration is for; `{bin} envs` lists them
     pub(crate) env: String,
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
@@ -277,11 +332,33 @@ fn count(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command(ELEGANTE).debug_assert();
+    }
+
+    #[test]
+    fn help_and_version_go_by_the_programs_own_name() {
+        for name in [ELEGANTE, "robots"] {
+            let mut command = command(name);
+            let mut helps = vec![command.render_long_help().to_string()];
+            command.build();
+            for subcommand in command.get_subcommands_mut() {
+                helps.push(subcommand.render_long_help().to_string());
+                helps.push(subcommand.render_help().to_string());
+            }
+            for help in &helps {
+                assert!(help.contains(&format!("Usage: {name} ")), "{help}");
+                assert!(!help.contains("{bin}"), "{help}");
+                assert!(name == ELEGANTE || !help.contains(ELEGANTE), "{help}");
+            }
+            assert!(helps.iter().any(|help| help.contains(&format!("`{name} envs` lists them"))));
+        }
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(command(ELEGANTE).render_version(), format!("elegante {version}\n"));
+        let theirs = format!("robots (elegante {version})\n");
+        assert_eq!(command("robots").render_version(), theirs);
     }
 
     #[test]

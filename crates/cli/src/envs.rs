@@ -1,16 +1,19 @@
 //! `elegante envs`.
 
 use elegante::{
-    Registry,
     env::{DynEnv, Entry},
     experiment::json_line,
 };
 use serde::Serialize;
 
-use crate::{args::ListArgs, exit::Outcome, output::Output};
+use crate::{args::ListArgs, exit::Outcome, output::Output, program::Program};
 
-pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Outcome> {
-    let registry = Registry::standard();
+pub(crate) fn run(
+    args: ListArgs,
+    program: &Program,
+    output: &mut Output,
+) -> anyhow::Result<Outcome> {
+    let registry = &program.registry;
     let width = registry.iter().map(|entry| entry.id().chars().count()).max().unwrap_or(0);
     for entry in registry.iter() {
         let row = Row::new(entry)?;
@@ -24,7 +27,22 @@ pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Outcome
             }
         }
     }
+    for (prefix, summary) in registry.prefixes() {
+        if args.json {
+            output.line(&json_line("environments", &Prefix { prefix, summary }))?;
+        } else {
+            let id = output.paint.bold(&format!("{:<width$}", format!("{prefix}…")));
+            output.line(&format!("{id}  {summary}"))?;
+        }
+    }
     Ok(Outcome::Complete)
+}
+
+/// Environments that are looked up by their names.
+#[derive(Serialize)]
+struct Prefix<'a> {
+    prefix: &'a str,
+    summary: &'a str,
 }
 
 #[derive(Serialize)]
@@ -57,7 +75,7 @@ impl<'a> Row<'a> {
             max_episode_steps: entry.step_limit(),
             reward_threshold: entry.threshold(),
             options: options
-                .map(|o| EnvOption { name: o.name, default: &o.default, doc: o.doc })
+                .map(|o| EnvOption { name: &o.name, default: &o.default, doc: &o.doc })
                 .collect(),
         })
     }

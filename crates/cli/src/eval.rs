@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use elegante::{
-    Registry, evaluate,
+    evaluate,
     experiment::{Run, json_line},
     trainer::{EvalConfig, Evaluation},
 };
@@ -13,13 +13,18 @@ use crate::{
     args::{EvalArgs, device},
     exit::Outcome,
     output::Output,
+    program::Program,
     progress::summary,
     train::how,
 };
 
-pub(crate) fn run(args: &EvalArgs, output: &mut Output) -> anyhow::Result<Outcome> {
-    let registry = Registry::standard();
-    let run = Run::open(&args.run, &registry, device(&args.device)?)?;
+pub(crate) fn run(
+    args: &EvalArgs,
+    program: &Program,
+    output: &mut Output,
+) -> anyhow::Result<Outcome> {
+    let registry = &program.registry;
+    let run = Run::open(&args.run, registry, device(&args.device)?)?;
     let defaults = &run.config.train.run;
     let episodes = match args.episodes {
         Some(episodes) => usize::try_from(episodes)?,
@@ -30,7 +35,7 @@ pub(crate) fn run(args: &EvalArgs, output: &mut Output) -> anyhow::Result<Outcom
         seed: args.seed.unwrap_or(defaults.seed),
         deterministic: !args.stochastic,
     };
-    let evaluation = evaluate(&run.policy, run.env_factory(&registry)?, &config)?;
+    let evaluation = evaluate(&run.policy, run.env_factory(registry)?, &config)?;
     if args.json {
         let result = Result { env: &run.config.env, run: &run.path, evaluation: &evaluation };
         output.line(&json_line("evaluation", &result))?;

@@ -26,6 +26,11 @@ impl From<Outcome> for ExitCode {
     }
 }
 
+/// The command makes no sense, as these words say.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misuse(pub(crate) String);
+
 /// 128 + SIGINT, as shells report it.
 pub(crate) const INTERRUPTED: u8 = 130;
 
@@ -37,7 +42,8 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
         .or_else(|| error.downcast_ref::<ConfigError>().map(config))
         .or_else(|| error.downcast_ref::<TrainError>().map(train))
         .or_else(|| error.downcast_ref::<EnvError>().map(env))
-        .or_else(|| error.downcast_ref::<PolicyError>().map(policy));
+        .or_else(|| error.downcast_ref::<PolicyError>().map(policy))
+        .or_else(|| error.downcast_ref::<Misuse>().map(|_| true));
     ExitCode::from(if asked_wrongly == Some(true) { 2 } else { 1 })
 }
 

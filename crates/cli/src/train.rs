@@ -1,13 +1,9 @@
 //! `elegante train`.
 
-use std::{
-    ops::ControlFlow,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{ops::ControlFlow, path::Path, time::Duration};
 
 use elegante::{
-    Registry, Trainer,
+    Trainer,
     experiment::{
         ExperimentConfig, Recorder, RunDir, RunInfo, StopReason, env_steps_per_second, json_line,
     },
@@ -20,6 +16,7 @@ use crate::{
     exit::Outcome,
     interrupt::Interrupt,
     output::Output,
+    program::Program,
     progress::{Progress, summary},
     text::{grouped, rate, span},
 };
@@ -29,23 +26,23 @@ const STEPPING: Duration = Duration::from_millis(20);
 
 pub(crate) fn run(
     mut args: TrainArgs,
+    program: &Program,
     output: &mut Output,
-    began: Instant,
 ) -> anyhow::Result<Outcome> {
-    let registry = Registry::standard();
-    let config = ExperimentConfig::resolve(&registry, &args.request()?)?;
+    let registry = &program.registry;
+    let config = ExperimentConfig::resolve(registry, &args.request()?)?;
     // Refuse what can be refused before any work is done or any file touched.
     if let Some(path) = &args.out {
         RunDir::check(path, args.force)?;
     }
-    let make = config.env_factory(&registry)?;
+    let make = config.env_factory(registry)?;
     let mut trainer = Trainer::from_factory(config.train.clone(), make.clone())?;
     let interrupt = Interrupt::listen(|| {})?;
     let dir = match args.out.take() {
         Some(path) => RunDir::create(path, args.force)?,
         None => RunDir::create_numbered(Path::new("runs"), &config)?,
     };
-    let mut recorder = Recorder::begin(dir, &config, &registry, began)?;
+    let mut recorder = Recorder::begin(dir, &config, registry, program.began)?;
 
     let mut progress = Progress::new(args.json, args.quiet, config.train.run.steps);
     introduce(&args, &config, &recorder, output)?;
@@ -62,7 +59,7 @@ pub(crate) fn run(
         let stepping = env_steps_per_second(&make, config.train.run.lanes, STEPPING)?;
         output.line(&json_line("end", &End::new(&info, path, stepping)))?;
     } else {
-        conclude(&info, path, args.quiet, output)?;
+        conclude(&info, path, args.quiet, &program.name, output)?;
     }
     Ok(if stop == StopReason::Interrupted { Outcome::Interrupted } else { Outcome::Complete })
 }
@@ -136,7 +133,13 @@ fn introduce(
 }
 
 /// What a person reads at the end.
-fn conclude(info: &RunInfo, path: &Path, quiet: bool, output: &mut Output) -> anyhow::Result<()> {
+fn conclude(
+    info: &RunInfo,
+    path: &Path,
+    quiet: bool,
+    name: &str,
+    output: &mut Output,
+) -> anyhow::Result<()> {
     let paint = output.paint;
     let path = path.display();
     let why = match info.stop {
@@ -167,8 +170,8 @@ fn conclude(info: &RunInfo, path: &Path, quiet: bool, output: &mut Output) -> an
     ))?;
     output.line(&format!("run         {path}"))?;
     output.line(&format!("\n{}", paint.dim("Next:")))?;
-    output.line(&format!("  elegante eval {path}"))?;
-    output.line(&format!("  elegante play {path}"))?;
+    output.line(&format!("  {name} eval {path}"))?;
+    output.line(&format!("  {name} play {path}"))?;
     Ok(())
 }
 

@@ -91,6 +91,29 @@ impl<'a> Actions<'a> {
             Self::MultiBinary(_) => "multi-binary",
         }
     }
+
+    /// The first `rows` rows, and the rest.
+    #[cfg(feature = "parallel")]
+    pub(crate) fn split_at(self, rows: usize, dims: usize) -> (Self, Self) {
+        match self {
+            Self::Discrete(indices) => {
+                let (first, rest) = indices.split_at(rows);
+                (Self::Discrete(first), Self::Discrete(rest))
+            }
+            Self::Continuous(values) => {
+                let (first, rest) = values.split_at(rows * dims);
+                (Self::Continuous(first), Self::Continuous(rest))
+            }
+            Self::MultiDiscrete(indices) => {
+                let (first, rest) = indices.split_at(rows * dims);
+                (Self::MultiDiscrete(first), Self::MultiDiscrete(rest))
+            }
+            Self::MultiBinary(switches) => {
+                let (first, rest) = switches.split_at(rows * dims);
+                (Self::MultiBinary(first), Self::MultiBinary(rest))
+            }
+        }
+    }
 }
 
 mod sealed {
@@ -117,6 +140,9 @@ pub trait ActionKind:
     /// What such actions are called in words.
     const NAME: &'static str;
 
+    /// What a row of such actions is made of.
+    type Item: Copy + Send + Sync + 'static;
+
     /// The space such actions come from.
     type Space: Into<Space> + Clone + fmt::Debug + fmt::Display + PartialEq + Send + Sync;
 
@@ -131,11 +157,18 @@ pub trait ActionKind:
     /// # Errors
     /// When the erased action is of another kind.
     fn unerase<R>(action: Action<'_>, use_it: impl FnOnce(&Self) -> R) -> Result<R, EnvError>;
+
+    /// The numbers of erased actions of this kind, row by row.
+    ///
+    /// # Errors
+    /// When the erased actions are of another kind.
+    fn items(actions: Actions<'_>) -> Result<&[Self::Item], EnvError>;
 }
 
 impl ActionKind for usize {
     const NAME: &'static str = "discrete";
     type Space = Discrete;
+    type Item = Self;
 
     fn space(space: &Space) -> Option<Discrete> {
         if let Space::Discrete(space) = space { Some(*space) } else { None }
@@ -153,6 +186,14 @@ impl ActionKind for usize {
             other => Err(EnvError::ActionKind { given: other.kind(), expected: Self::NAME }),
         }
     }
+
+    #[inline]
+    fn items(actions: Actions<'_>) -> Result<&[usize], EnvError> {
+        match actions {
+            Actions::Discrete(indices) => Ok(indices),
+            other => Err(EnvError::ActionKind { given: other.kind(), expected: Self::NAME }),
+        }
+    }
 }
 
 macro_rules! slice_kind {
@@ -160,6 +201,7 @@ macro_rules! slice_kind {
         impl ActionKind for [$entry] {
             const NAME: &'static str = $words;
             type Space = $space;
+            type Item = $entry;
 
             fn space(space: &Space) -> Option<$space> {
                 if let Space::$space_kind(space) = space { Some(space.clone()) } else { None }
@@ -177,6 +219,16 @@ macro_rules! slice_kind {
             ) -> Result<R, EnvError> {
                 match action {
                     Action::$kind(entries) => Ok(use_it(entries)),
+                    other => {
+                        Err(EnvError::ActionKind { given: other.kind(), expected: Self::NAME })
+                    }
+                }
+            }
+
+            #[inline]
+            fn items(actions: Actions<'_>) -> Result<&[$entry], EnvError> {
+                match actions {
+                    Actions::$kind(entries) => Ok(entries),
                     other => {
                         Err(EnvError::ActionKind { given: other.kind(), expected: Self::NAME })
                     }

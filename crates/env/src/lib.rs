@@ -34,5 +34,9 @@ pub use space::{
 pub use teaching::{
     Bandit, GridRewards, GridWorld, Identity, IdentityContinuous, Mdp, Memory, Outcome, Tabular,
 };
-pub use vector::{StepOut, VecEnv, VectorEnv};
+#[cfg(feature = "parallel")]
+pub use vector::ParallelEnv;
+pub use vector::{
+    Batch, BatchEnv, FinishedEpisode, Item, Lane, LaneState, StepOut, VecEnv, VectorEnv,
+};
 pub use wrappers::TimeLimit;

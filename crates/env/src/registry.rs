@@ -2,19 +2,22 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{AnyEnv, EnvError, classic, teaching};
+use crate::{AnyEnv, EnvError, VecEnv, VectorEnv, classic, teaching};
 
 type Make = Arc<dyn Fn(&toml::Table) -> Result<AnyEnv, EnvError> + Send + Sync>;
+type MakeVector =
+    Arc<dyn Fn(usize, &toml::Table) -> Result<Box<dyn VectorEnv>, EnvError> + Send + Sync>;
+type Resolve = Arc<dyn Fn(&str) -> Result<Entry, EnvError> + Send + Sync>;
 
 /// One option that an environment can be made with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EnvOption {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// Its value when it is not given.
     pub default: toml::Value,
     /// What it does.
-    pub doc: &'static str,
+    pub doc: String,
 }
 
 /// An environment that can be made by name.
@@ -26,6 +29,7 @@ pub struct Entry {
     reward_threshold: Option<f64>,
     options: Vec<EnvOption>,
     make: Make,
+    make_vector: Option<MakeVector>,
 }
 
 impl Entry {
@@ -42,6 +46,7 @@ impl Entry {
             reward_threshold: None,
             options: Vec::new(),
             make: Arc::new(make),
+            make_vector: None,
         }
     }
 
@@ -63,11 +68,29 @@ impl Entry {
     #[must_use]
     pub fn option(
         mut self,
-        name: &'static str,
+        name: impl Into<String>,
         default: impl Into<toml::Value>,
-        doc: &'static str,
+        doc: impl Into<String>,
     ) -> Self {
-        self.options.push(EnvOption { name, default: default.into(), doc });
+        self.options.push(EnvOption {
+            name: name.into(),
+            default: default.into(),
+            doc: doc.into(),
+        });
+        self
+    }
+
+    /// Says how to make many at once, a [`BatchEnv`](crate::BatchEnv) for example; each lane must be
+    /// what `make` returns. Without this, lanes are stepped one after the other.
+    #[must_use]
+    pub fn vector(
+        mut self,
+        make: impl Fn(usize, &toml::Table) -> Result<Box<dyn VectorEnv>, EnvError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.make_vector = Some(Arc::new(make));
         self
     }
 
@@ -101,22 +124,76 @@ impl Entry {
     /// # Errors
     /// When an option is unknown or has an impossible value.
     pub fn make(&self, options: &toml::Table) -> Result<AnyEnv, EnvError> {
+        self.check(options)?;
+        (self.make)(options)
+    }
+
+    /// Makes many, side by side on one thread: with its native physics if it has such, or one after
+    /// the other.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make), and when there are no lanes.
+    pub fn make_vec(
+        &self,
+        lanes: usize,
+        options: &toml::Table,
+    ) -> Result<Box<dyn VectorEnv>, EnvError> {
+        self.check(options)?;
+        match &self.make_vector {
+            Some(make) => make(lanes, options),
+            None => {
+                let envs = (0..lanes).map(|_| (self.make)(options)).collect::<Result<_, _>>()?;
+                Ok(Box::new(VecEnv::new(envs)?))
+            }
+        }
+    }
+
+    /// As [`make_vec`](Self::make_vec), on several threads.
+    ///
+    /// # Errors
+    /// As there, and when there are no threads or they can't be started.
+    #[cfg(feature = "parallel")]
+    pub fn make_parallel(
+        &self,
+        lanes: usize,
+        threads: usize,
+        options: &toml::Table,
+    ) -> Result<crate::ParallelEnv, EnvError> {
+        crate::ParallelEnv::new(lanes, threads, |theirs| self.make_vec(theirs.len(), options))
+    }
+
+    /// Finds options that it doesn't have.
+    fn check(&self, options: &toml::Table) -> Result<(), EnvError> {
         for option in options.keys() {
-            if !self.options.iter().any(|known| known.name == option) {
+            if !self.options.iter().any(|known| known.name == *option) {
                 return Err(EnvError::UnknownOption {
                     env: self.id.clone(),
                     option: option.clone(),
-                    known: self.options.iter().map(|known| known.name.to_owned()).collect(),
+                    known: self.options.iter().map(|known| known.name.clone()).collect(),
                 });
             }
         }
-        (self.make)(options)
+        Ok(())
     }
 }
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Entry({}: {})", self.id, self.summary)
+    }
+}
+
+/// A world of environments that are looked up when they are asked for.
+#[derive(Clone)]
+struct Resolver {
+    prefix: String,
+    summary: String,
+    resolve: Resolve,
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Resolver({}…: {})", self.prefix, self.summary)
     }
 }
 
@@ -135,6 +212,7 @@ impl fmt::Debug for Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     entries: Vec<Entry>,
+    resolvers: Vec<Resolver>,
 }
 
 impl Registry {
@@ -145,7 +223,7 @@ impl Registry {
 
     /// The environments of this crate.
     pub fn standard() -> Self {
-        Self { entries: [classic::entries(), teaching::entries()].concat() }
+        Self { entries: [classic::entries(), teaching::entries()].concat(), resolvers: Vec::new() }
     }
 
     /// Adds an environment.
@@ -160,20 +238,57 @@ impl Registry {
         Ok(())
     }
 
+    /// Adds a world of environments that are not listed but looked up: a name that begins with
+    /// `prefix` and is not registered is handed, whole, to `resolve`. Where several prefixes fit, the
+    /// first that was added counts. A name may be looked up several times for one run.
+    ///
+    /// ```
+    /// use elegante_env::{AnyEnv, Bandit, Entry, EnvError, Registry};
+    ///
+    /// let registry = Registry::standard().with_resolver("arms:", "so many arms", |id| {
+    ///     let arms: usize = id["arms:".len()..].parse().map_err(EnvError::custom)?;
+    ///     let make = move |_: &_| Ok(AnyEnv::new(Bandit::new(vec![0.5; arms], 1.0)?));
+    ///     Ok(Entry::new(id, "a bandit whose arms are all alike", make))
+    /// });
+    /// let twelve = registry.make("arms:12", &Default::default())?;
+    /// assert_eq!(twelve.action_space().to_string(), "Discrete(12)");
+    /// assert!(registry.make("arms:many", &Default::default()).is_err());
+    /// # Ok::<(), EnvError>(())
+    /// ```
+    #[must_use]
+    pub fn with_resolver(
+        mut self,
+        prefix: impl Into<String>,
+        summary: impl Into<String>,
+        resolve: impl Fn(&str) -> Result<Entry, EnvError> + Send + Sync + 'static,
+    ) -> Self {
+        let (prefix, summary) = (prefix.into(), summary.into());
+        self.resolvers.push(Resolver { prefix, summary, resolve: Arc::new(resolve) });
+        self
+    }
+
+    /// The prefixes of names that are looked up, each with what it leads to.
+    pub fn prefixes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.resolvers.iter().map(|world| (world.prefix.as_str(), world.summary.as_str()))
+    }
+
     /// All entries, in the order in which they were registered.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
     }
 
-    /// The entry of this name.
+    /// The entry of this name: a registered one, or what a resolver makes of it.
     ///
     /// # Errors
-    /// When there is none; the error lists the most similar names.
-    pub fn get(&self, id: &str) -> Result<&Entry, EnvError> {
-        self.entries
-            .iter()
-            .find(|entry| entry.id == id)
-            .ok_or_else(|| EnvError::UnknownEnv { id: id.to_owned(), nearest: self.nearest(id) })
+    /// When there is none, the most similar names listed; or the resolver's own.
+    pub fn get(&self, id: &str) -> Result<Entry, EnvError> {
+        if let Some(entry) = self.entries.iter().find(|entry| entry.id == id) {
+            return Ok(entry.clone());
+        }
+        match self.resolvers.iter().find(|world| id.starts_with(&world.prefix)) {
+            Some(world) => (world.resolve)(id),
+            None => Err(EnvError::UnknownEnv { id: id.to_owned(), nearest: self.nearest(id) }),
+        }
     }
 
     /// Makes the environment of this name.
@@ -182,6 +297,19 @@ impl Registry {
     /// As [`get`](Self::get) and [`Entry::make`].
     pub fn make(&self, id: &str, options: &toml::Table) -> Result<AnyEnv, EnvError> {
         self.get(id)?.make(options)
+    }
+
+    /// Makes many environments of this name, side by side on one thread.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get) and [`Entry::make_vec`].
+    pub fn make_vec(
+        &self,
+        id: &str,
+        lanes: usize,
+        options: &toml::Table,
+    ) -> Result<Box<dyn VectorEnv>, EnvError> {
+        self.get(id)?.make_vec(lanes, options)
     }
 
     /// Up to three names like `id`, the most similar first, all of them where none is similar.
@@ -201,7 +329,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CartPole;
+    use crate::{Actions, CartPole, StepOut};
 
     fn error(result: Result<AnyEnv, EnvError>) -> String {
         result.unwrap_err().to_string()
@@ -263,6 +391,34 @@ mod tests {
     }
 
     #[test]
+    fn lanes_are_what_one_environment_is() {
+        let none = toml::Table::new();
+        for entry in Registry::standard().iter() {
+            let (one, many) = (entry.make(&none).unwrap(), entry.make_vec(3, &none).unwrap());
+            assert_eq!(one.observation_space(), many.observation_space(), "{}", entry.id());
+            assert_eq!(one.action_space(), many.action_space(), "{}", entry.id());
+            assert_eq!(many.lanes(), 3);
+            assert!(entry.make_vec(3, &options("nonsense = 1")).is_err());
+            assert!(entry.make_vec(0, &none).is_err());
+        }
+        let registry = Registry::standard();
+        let (mut usual, mut book) = ([0.0], [0.0]);
+        for (given, reward) in [("", &mut usual), ("sutton_barto_reward = true", &mut book)] {
+            let mut env = registry.make_vec("CartPole-v1", 1, &options(given)).unwrap();
+            let (mut obs, mut final_obs) = ([0.0; 4], [0.0; 4]);
+            env.reset(0, &mut obs).unwrap();
+            let out = StepOut {
+                obs: &mut obs,
+                final_obs: &mut final_obs,
+                rewards: reward,
+                endings: &mut [None],
+            };
+            env.step(Actions::Discrete(&[0]), out).unwrap();
+        }
+        assert_eq!((usual, book), ([1.0], [0.0]), "options reach the lanes");
+    }
+
+    #[test]
     fn a_programs_own_environment_is_found_by_its_name_which_it_has_to_itself() {
         let mut registry = Registry::standard();
         let ours = registry.iter().count();
@@ -272,5 +428,32 @@ mod tests {
         assert_eq!(registry.iter().count(), ours + 1);
         let words = registry.register(mine).unwrap_err().to_string();
         assert!(words.contains("`Mine-v0` is registered already"), "{words}");
+    }
+
+    #[test]
+    fn names_with_a_prefix_are_looked_up_and_registered_ones_come_first() {
+        let found =
+            |id: &str| match id {
+                "else:none" => Err(EnvError::custom("nothing else")),
+                _ => Ok(Entry::new(id, "looked up", |_| Ok(AnyEnv::new(CartPole::default())))
+                    .option("length", 0.5, "half of the pole")),
+            };
+        let mut registry = Registry::standard()
+            .with_resolver("else:", "elsewhere", found)
+            .with_resolver("else:far:", "never reached", |_| Err(EnvError::custom("too far")));
+        let prefixes = [("else:", "elsewhere"), ("else:far:", "never reached")];
+        assert_eq!(registry.prefixes().collect::<Vec<_>>(), prefixes);
+        for id in ["else:Car", "else:far:Car"] {
+            assert_eq!(registry.get(id).unwrap().summary(), "looked up", "{id}");
+        }
+        assert!(registry.make("else:Car", &options("length = 1.0")).is_ok());
+        let words = error(registry.make("else:Car", &options("mass = 1.0")));
+        assert_eq!(words, "else:Car has no option `mass`; its options are length");
+        assert_eq!(error(registry.make("else:none", &options(""))), "nothing else");
+        assert!(error(registry.make("els:Car", &options(""))).starts_with("unknown environment"));
+
+        let own = Entry::new("else:Car", "registered", |_| Ok(AnyEnv::new(CartPole::default())));
+        registry.register(own).unwrap();
+        assert_eq!(registry.get("else:Car").unwrap().summary(), "registered");
     }
 }

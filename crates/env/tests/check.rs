@@ -310,6 +310,8 @@ struct Drift {
     at: f32,
     unlike: u32,
     clips: bool,
+    /// Steps ever made, if they matter.
+    made: Option<u16>,
 }
 
 impl Env for Drift {
@@ -338,7 +340,8 @@ impl Env for Drift {
             return Err(EnvError::action_out_of_space(action, "Box"));
         }
         self.at += if self.clips { push.clamp(-1.0, 1.0) } else { push } + self.unlike as f32;
-        obs[0] = self.at;
+        self.made = self.made.map(|made| made + 1);
+        obs[0] = self.at + 100.0 * f32::from(self.made.unwrap_or_default() % 7);
         Ok(Step::going(0.0))
     }
 
@@ -356,6 +359,9 @@ impl Env for Drift {
 fn numbers_beyond_the_bounds_are_refused_or_clipped() {
     let report = check_env(&mut Drift { clips: true, ..Drift::default() });
     assert!(report.is_clean(), "{report}");
+    // Where nothing can be repeated, nobody can tell.
+    let report = check_env(&mut Drift { clips: true, made: Some(0), ..Drift::default() });
+    assert_eq!(rules(&report), [Rule::Reproducible, Rule::StateComplete], "{report}");
     let report = check_env(&mut Drift::default());
     assert_eq!(rules(&report), [Rule::ActionRefused]);
     assert!(report.to_string().contains("and not as if it had been clipped"), "{report}");

@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used)] // a panic here is the report
 
 use elegante_env::{
-    Action, Actions, AnyEnv, BoxSpace, CartPole, Discrete, Ending, Env, EnvError, Registry, Reset,
-    Space, Step, StepOut, TimeLimit, VecEnv, VectorEnv,
+    Action, Actions, AnyEnv, BoxSpace, CartPole, Discrete, Ending, Env, EnvError, LaneState,
+    Registry, Reset, Space, Step, StepOut, TimeLimit, VecEnv, VectorEnv,
 };
+
+/// No state at all.
+const NOTHING: LaneState = LaneState { env: Vec::new(), episode_return: 0.0, length: 0 };
 
 /// The memory of one vector step.
 struct Rows {
@@ -155,6 +158,7 @@ fn lengths_lanes_and_kinds_are_checked_before_anything_moves() {
     refused(&mut rows, &[0, 1], Actions::Continuous(&[0.0; 2]), "a continuous action");
     refused(&mut rows, &[2, 1], both, "no lane 2: they are numbered from 0 to 1");
     refused(&mut rows, &[1, 2], both, "no lane 2");
+    refused(&mut rows, &[1, 1], both, "lane 1 is to step twice at once");
     let mut short = Rows::new(2, 4);
     short.final_obs.pop();
     refused(&mut short, &[0, 1], both, "final_obs has 7 entries where 8 belong");
@@ -169,7 +173,7 @@ fn lengths_lanes_and_kinds_are_checked_before_anything_moves() {
     assert!(vector.reset(0, &mut [0.0; 7]).is_err());
     assert!(vector.reset_lane(0, &Reset::default(), &mut [0.0; 5]).is_err());
     assert!(vector.reset_lane(2, &Reset::default(), &mut [0.0; 4]).is_err());
-    assert!(vector.load_state(2, &[]).is_err());
+    assert!(vector.load_state(2, &NOTHING).is_err());
     assert!(vector.save_state(2).is_none() && vector.action_mask(2).is_none());
 }
 
@@ -232,7 +236,7 @@ fn continuous_actions_come_row_by_row() {
     let error = vector.step(Actions::Continuous(&[2.0; 4]), rows.out()).unwrap_err().to_string();
     assert_eq!(error, "action [2.0, 2.0] is not in Box([-1, -1], [1, 1], [2])");
     assert!(vector.save_state(0).is_none(), "this environment can't be saved");
-    assert!(matches!(vector.load_state(0, &[]), Err(EnvError::BadState(_))));
+    assert!(matches!(vector.load_state(0, &NOTHING), Err(EnvError::BadState(_))));
     let mut plain = Reporter::new(0.0, 0.0);
     assert!(matches!(plain.load_state(&[]), Err(EnvError::StateNotSupported)));
 }

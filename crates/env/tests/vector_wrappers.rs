@@ -6,7 +6,7 @@ mod common;
 use allocation_counter::measure;
 use common::{Clock, Pushed, Rows};
 use elegante_env::{
-    Actions, BoxSpace, Env, EnvError, Reset, TimeLimit, VecEnv, VectorEnv,
+    Actions, BoxSpace, Env, EnvError, LaneState, Reset, TimeLimit, VecEnv, VectorEnv,
     check::Rule,
     wrappers::{
         Check, ClipAction, EpisodeStatistics, FrameStack, NormalizeObservation, NormalizeReward,
@@ -104,11 +104,13 @@ fn restores<V: VectorEnv>(make: impl Fn() -> V) {
     for lane in 0..LANES {
         b.load_state(lane, &a.save_state(lane).unwrap()).unwrap();
     }
-    assert!(b.load_state(0, &[]).is_err() && b.save_state(LANES).is_none());
+    let nothing = LaneState { env: Vec::new(), episode_return: 0.0, length: 0 };
+    assert!(b.load_state(0, &nothing).is_err() && b.save_state(LANES).is_none());
     for t in 0..20 {
         a.step(Actions::Discrete(&[2, 0, 0]), first.out()).unwrap();
         b.step(Actions::Discrete(&[2, 0, 0]), second.out()).unwrap();
         assert_eq!((&first.obs, &first.rewards), (&second.obs, &second.rewards), "step {t}");
+        assert_eq!(a.finished(), b.finished(), "step {t}");
         assert_eq!(first.endings, second.endings);
     }
 }

@@ -1,7 +1,7 @@
 //! The algorithms by name, with the tables that hold their settings.
 
 use elegante_policy::{Setting, Settings};
-use elegante_trainer::{Algorithm, ReinforceConfig};
+use elegante_trainer::{A2cConfig, Algorithm, PpoConfig, ReinforceConfig};
 use toml::Table;
 
 use crate::{ConfigError, names::nearest};
@@ -19,19 +19,44 @@ pub struct AlgorithmInfo {
     pub actions: &'static [&'static str],
     /// Its settings.
     pub settings: &'static [Setting],
+    /// Settings by environment, as TOML.
+    pub(crate) presets: &'static str,
     /// The algorithm with the settings of a table; what the table lacks is the default.
     pub(crate) read: fn(Table) -> Result<Algorithm, toml::de::Error>,
 }
 
 /// Every algorithm, the default first.
-pub const ALGORITHMS: &[AlgorithmInfo] = &[AlgorithmInfo {
-    id: "reinforce",
-    summary: "The policy gradient itself, from whole trajectories; estimators total-return, reward-to-go and baseline.",
-    source: "Williams, 1992: Simple statistical gradient-following algorithms for connectionist reinforcement learning",
-    actions: &["discrete", "continuous"],
-    settings: ReinforceConfig::SETTINGS,
-    read: |table| table.try_into().map(Algorithm::Reinforce),
-}];
+pub const ALGORITHMS: &[AlgorithmInfo] = &[
+    AlgorithmInfo {
+        id: "reinforce",
+        summary: "The policy gradient itself, from whole trajectories; estimators total-return, reward-to-go and baseline.",
+        source: "Williams, 1992: Simple statistical gradient-following algorithms for connectionist reinforcement learning",
+        actions: ACTIONS,
+        settings: ReinforceConfig::SETTINGS,
+        presets: include_str!("../presets/reinforce.toml"),
+        read: |table| table.try_into().map(Algorithm::Reinforce),
+    },
+    AlgorithmInfo {
+        id: "ppo",
+        summary: "Proximal policy optimisation: many small steps on each rollout, kept close to the policy that collected it.",
+        source: "Schulman et al., 2017: Proximal policy optimization algorithms",
+        actions: ACTIONS,
+        settings: PpoConfig::SETTINGS,
+        presets: include_str!("../presets/ppo.toml"),
+        read: |table| table.try_into().map(Algorithm::Ppo),
+    },
+    AlgorithmInfo {
+        id: "a2c",
+        summary: "Advantage actor-critic: one step on each short rollout, from many environments side by side.",
+        source: "Mnih et al., 2016: Asynchronous methods for deep reinforcement learning",
+        actions: ACTIONS,
+        settings: A2cConfig::SETTINGS,
+        presets: include_str!("../presets/a2c.toml"),
+        read: |table| table.try_into().map(Algorithm::A2c),
+    },
+];
+
+const ACTIONS: &[&str] = &["discrete", "multi-discrete", "multi-binary", "continuous"];
 
 impl AlgorithmInfo {
     /// The algorithm called `name`.
@@ -52,6 +77,8 @@ impl AlgorithmInfo {
 pub(crate) fn settings_of(algorithm: &Algorithm) -> Result<Table, toml::ser::Error> {
     match algorithm {
         Algorithm::Reinforce(config) => Table::try_from(config),
+        Algorithm::A2c(config) => Table::try_from(config),
+        Algorithm::Ppo(config) => Table::try_from(config),
         _ => Err(serde::ser::Error::custom("this algorithm has no entry in ALGORITHMS")),
     }
 }

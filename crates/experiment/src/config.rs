@@ -10,6 +10,7 @@ use toml::{Table, Value};
 use crate::{
     ALGORITHMS, AlgorithmInfo, ConfigError, Origin,
     algorithms::settings_of,
+    presets::preset,
     schema::{ENV_OPTIONS, NETWORK, Schema, parse_pair},
 };
 
@@ -66,8 +67,11 @@ impl ExperimentConfig {
         let algo = AlgorithmInfo::find(algo.as_deref().unwrap_or(ALGORITHMS[0].id))?;
         let entry = registry.get(&env)?;
 
-        let schema = Schema::new(entry, algo);
+        let schema = Schema::new(&entry, algo);
         let mut layers = Layers { schema: &schema, values: BTreeMap::new() };
+        for (key, value) in preset(algo, &env) {
+            layers.set(&key, value, &Origin::Preset)?;
+        }
         if let Some(path) = &request.file {
             layers.file(table, &Origin::File(path.clone()))?;
         }
@@ -93,7 +97,7 @@ impl ExperimentConfig {
         registry: &Registry,
     ) -> Result<impl Fn() -> Result<AnyEnv, EnvError> + Clone + Send + Sync + 'static, EnvError>
     {
-        let entry = registry.get(&self.env)?.clone();
+        let entry = registry.get(&self.env)?;
         let options = self.env_options.clone();
         Ok(move || entry.make(&options))
     }
@@ -260,7 +264,7 @@ impl Layers<'_> {
             TrainError::Setting { name, value, expected } => ConfigError::Value {
                 key: name.to_owned(),
                 value,
-                expected: expected.to_owned(),
+                expected,
                 origin: self.origin(name),
             },
             other => ConfigError::Value {

@@ -9,6 +9,8 @@ use elegante_trainer::TrainError;
 /// Where a setting was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
+    /// In the preset for the environment and the algorithm.
+    Preset,
     /// In a configuration file.
     File(PathBuf),
     /// As a `key=value` pair.
@@ -22,6 +24,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Preset => f.write_str("the preset"),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Set => f.write_str("--set"),
             Self::Flag(flag) => f.write_str(flag),

@@ -1,13 +1,14 @@
 //! Plays a policy's episodes one step at a time, for whoever wants to watch.
 
 use elegante_env::{AnyEnv, DynEnv, Ending, EnvRng, Reset, Scene};
-use elegante_policy::{ActionBatch, Policy};
+use elegante_policy::{ActionBatch, Actor, Policy};
 use elegante_trainer::{Purpose, TrainError, env_actions, evaluation_seed, stream};
 
 /// A policy at play in one environment. The episodes are those that an evaluation with the same
 /// seed plays.
 pub struct Player<'a> {
     policy: &'a Policy,
+    actor: Actor<'a>,
     env: AnyEnv,
     seed: u64,
     stochastic: bool,
@@ -39,6 +40,7 @@ impl<'a> Player<'a> {
         let width = env.observation_space().flat_len();
         Self {
             policy,
+            actor: Actor::new(policy, 1),
             env,
             seed,
             stochastic,
@@ -56,6 +58,7 @@ impl<'a> Player<'a> {
     pub fn begin(&mut self, episode: u64) -> Result<(), TrainError> {
         self.stream = stream(self.seed, Purpose::EvaluationAction, episode);
         (self.episode_return, self.length) = (0.0, 0);
+        self.actor.begin(0);
         let reset = Reset::seeded(evaluation_seed(self.seed, episode));
         Ok(self.env.reset(&reset, &mut self.observation)?)
     }
@@ -65,11 +68,12 @@ impl<'a> Player<'a> {
     /// # Errors
     /// When the environment fails, or the policy's weights have diverged.
     pub fn step(&mut self) -> Result<Moment, TrainError> {
-        let π = self.policy.distribution(&self.observation, self.env.action_mask())?;
+        let mask = self.env.action_mask().unwrap_or_default();
+        let π = self.actor.look(&[0], &self.observation, mask)?;
         let action = if self.stochastic { π.sample([&mut self.stream])? } else { π.mode()? };
-        let action = self.policy.clip(action);
-        let dims = self.policy.config().action.outputs();
-        let step = self.env.step(env_actions(&action).row(0, dims), &mut self.observation)?;
+        let action = self.policy.to_env(action);
+        let taken = env_actions(&action).row(0, action.dims());
+        let step = self.env.step(taken, &mut self.observation)?;
         self.episode_return += step.reward;
         self.length += 1;
         Ok(Moment {
@@ -92,7 +96,7 @@ mod tests {
     use super::*;
     use elegante_env::{BoxSpace, Discrete, Env, EnvError, Space, Step};
     use elegante_policy::{DeviceChoice, MlpConfig};
-    use elegante_trainer::{EvalConfig, evaluate, policy_config};
+    use elegante_trainer::{Continuous, EvalConfig, evaluate, policy_config};
 
     /// Twelve steps, each with one of four actions forbidden by chance; taking it is an error.
     struct Fenced {
@@ -150,7 +154,9 @@ mod tests {
     fn a_player_plays_the_evaluations_episodes_and_keeps_to_the_mask() {
         let env = Fenced::boxed();
         let (observation, action) = (env.observation_space(), env.action_space());
-        let config = policy_config(&observation, &action, &MlpConfig::default(), 0.0).unwrap();
+        let config =
+            policy_config(&observation, &action, &MlpConfig::default(), Continuous::Gaussian, 0.0)
+                .unwrap();
         let device = DeviceChoice::Auto.open().unwrap();
         let policy = config.init(&mut EnvRng::new(1), &device).unwrap();
         for deterministic in [true, false] {

@@ -18,7 +18,7 @@ impl ExperimentConfig {
     /// When the environment is not in `registry`, or a value does not fit into TOML.
     pub fn to_toml(&self, registry: &Registry) -> Result<String, ConfigError> {
         let not_toml = |error: toml::ser::Error| ConfigError::NotToml { reason: error.to_string() };
-        let schema = Schema::new(registry.get(&self.env)?, AlgorithmInfo::find(&self.algo)?);
+        let schema = Schema::new(&registry.get(&self.env)?, AlgorithmInfo::find(&self.algo)?);
         let table = self.to_table().map_err(not_toml)?;
         let mut text =
             format!("# elegante {}: train with `--config` and this file.\n", crate::VERSION);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use elegante_env::{AnyEnv, DynEnv, EnvError, Registry};
 use elegante_policy::{DeviceChoice, Policy};
-use elegante_trainer::policy_config;
+use elegante_trainer::fits as policy_fits;
 
 use crate::{ExperimentConfig, Request, RunError, run_dir::files};
 
@@ -73,10 +73,7 @@ fn fits(
     let env = config.env_factory(registry)?()?;
     let (observation, action) = (env.observation_space(), env.action_space());
     let mine = policy.config();
-    let wanted = policy_config(&observation, &action, &mine.network, 0.0)?;
-    let kind = |c: &elegante_policy::PolicyConfig| std::mem::discriminant(&c.action);
-    let shape = |c: &elegante_policy::PolicyConfig| (c.observation, c.action.outputs());
-    if kind(mine) == kind(&wanted) && shape(mine) == shape(&wanted) {
+    if policy_fits(mine, &observation, &action) {
         return Ok(());
     }
     Err(RunError::Unfit {

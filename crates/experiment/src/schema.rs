@@ -239,7 +239,10 @@ mod tests {
 
     fn schema() -> Schema {
         let registry = Registry::standard();
-        Schema::new(registry.get("CartPole-v1").unwrap(), AlgorithmInfo::find("reinforce").unwrap())
+        Schema::new(
+            &registry.get("CartPole-v1").unwrap(),
+            AlgorithmInfo::find("reinforce").unwrap(),
+        )
     }
 
     #[test]

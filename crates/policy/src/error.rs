@@ -48,6 +48,11 @@ pub enum PolicyError {
         /// Numbers that were given.
         given: usize,
     },
+    /// A policy with a memory was asked about a single observation.
+    #[error(
+        "this policy remembers earlier observations (it has a recurrent layer): act with an `Actor`, which keeps its memory from step to step"
+    )]
+    Remembers,
     /// An observation that no policy can act on.
     #[error("entry {index} of the observation is {value}: a policy can't act on it")]
     ObservationNotFinite {
@@ -65,6 +70,16 @@ pub enum PolicyError {
         row: usize,
         /// The first bad output.
         value: f32,
+    },
+    /// An action mask that leaves one part of an action nothing to choose.
+    #[error(
+        "the action mask for row {row} forbids every choice of component {component}: an environment must leave each at least one"
+    )]
+    NothingValidIn {
+        /// Row of the batch.
+        row: usize,
+        /// Component of the action, from 0.
+        component: usize,
     },
     /// An action mask of the wrong length.
     #[error("the action mask has {given} entries where the policy has {expected} actions")]

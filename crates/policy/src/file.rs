@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::{Policy, PolicyConfig, PolicyError, params};
+use crate::{AnyNetwork, Policy, PolicyConfig, PolicyError, params};
 
 /// The one metadata key: several would be written in an order that changes from run to run.
 const KEY: &str = "elegante.policy";
@@ -79,6 +79,40 @@ impl Policy {
     /// # Errors
     /// A sentence that says what is wrong with the bytes.
     pub fn from_safetensors(bytes: &[u8], device: &Device) -> Result<Self, String> {
+        Self::read(bytes, |config, stored| {
+            let expected = count(config)?;
+            if stored != Some(expected) {
+                let stored = stored.unwrap_or(usize::MAX);
+                return Err(format!(
+                    "holds {stored} weights where its configuration describes {expected}: the wrong architecture, or a network of somebody's own"
+                ));
+            }
+            config.blank(device).map_err(|e| e.to_string())
+        })
+    }
+
+    /// The same for a policy on a network of your own making, which its file can't describe: `net` is
+    /// of that architecture, and gets the weights of the file.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the bytes, or which parameter does not fit.
+    pub fn from_safetensors_with(
+        bytes: &[u8],
+        net: AnyNetwork,
+        device: &Device,
+    ) -> Result<Self, String> {
+        Self::read(bytes, |config, _| {
+            count(config)?;
+            config.with_network(net, device).map_err(|e| e.to_string())
+        })
+    }
+
+    /// A policy whose weights are those of the file; `blank` makes one with others, given the
+    /// configuration and the number of weights in the file.
+    fn read(
+        bytes: &[u8],
+        blank: impl FnOnce(&PolicyConfig, Option<usize>) -> Result<Self, String>,
+    ) -> Result<Self, String> {
         let damaged =
             |e| format!("not a readable safetensors file ({e}); it is damaged or cut short");
         let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
@@ -92,15 +126,7 @@ impl Policy {
         let stored = tensors
             .iter()
             .try_fold(0usize, |sum, (_, view)| sum.checked_add(view.shape().iter().product()));
-        let expected =
-            config.parameter_count().map_err(|e| format!("its configuration is invalid: {e}"))?;
-        if stored != Some(expected) {
-            let stored = stored.unwrap_or(usize::MAX);
-            return Err(format!(
-                "holds {stored} weights where its configuration describes {expected}: the wrong architecture"
-            ));
-        }
-        let blank = config.blank(device);
+        let blank = blank(&config, stored)?;
         let flat = read_tensors(&tensors, &params::describe(&blank))?;
         if checksum.is_some() && checksum != Header::new(version, config, &flat)?.checksum {
             return Err("its checksum does not match its contents; it is damaged".into());
@@ -173,6 +199,11 @@ fn read_tensors(
         }
         None => Ok(flat),
     }
+}
+
+/// How many parameters a sound configuration describes.
+fn count(config: &PolicyConfig) -> Result<usize, String> {
+    config.parameter_count().map_err(|e| format!("its configuration is invalid: {e}"))
 }
 
 /// Writes `bytes` to `path` so that a reader, or a power cut, sees the old file or the new one.

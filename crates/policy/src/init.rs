@@ -19,16 +19,17 @@ pub enum Init {
 }
 
 impl Init {
-    /// Weight (`[inputs × outputs]`, row by row) and bias (`[outputs]`) of one linear layer.
+    /// Weight (`[inputs × outputs]`, row by row) and bias (`[outputs]`) of one linear layer, with an
+    /// output for each of `gains`.
     pub(crate) fn draw(
         self,
         inputs: usize,
-        outputs: usize,
-        gain: f64,
+        gains: &[f64],
         rng: &mut impl Rng,
     ) -> (Vec<f32>, Vec<f32>) {
+        let outputs = gains.len();
         match self {
-            Self::Orthogonal => (orthogonal(inputs, outputs, gain, rng), vec![0.0; outputs]),
+            Self::Orthogonal => (orthogonal(inputs, gains, rng), vec![0.0; outputs]),
             Self::BurnDefault => {
                 let bound = 1.0 / (inputs as f64).sqrt();
                 let mut uniform = |n| -> Vec<f32> {
@@ -40,9 +41,11 @@ impl Init {
     }
 }
 
-/// A `[rows × cols]` matrix whose shorter side is orthogonal with norm `gain`, uniformly distributed
+/// A `[rows × gains]` matrix whose shorter side is orthonormal but for the gain of each column,
+/// uniformly distributed
 /// (the Q of a Gaussian matrix, signs fixed by a positive diagonal of R: Mezzadri, 2007).
-fn orthogonal(rows: usize, cols: usize, gain: f64, rng: &mut impl Rng) -> Vec<f32> {
+fn orthogonal(rows: usize, gains: &[f64], rng: &mut impl Rng) -> Vec<f32> {
+    let cols = gains.len();
     let (count, length) = (rows.min(cols), rows.max(cols));
     let mut basis: Vec<Vec<f64>> = Vec::with_capacity(count);
     while basis.len() < count {
@@ -64,7 +67,7 @@ fn orthogonal(rows: usize, cols: usize, gain: f64, rng: &mut impl Rng) -> Vec<f3
     }
     let entry =
         |row: usize, col: usize| if rows <= cols { basis[row][col] } else { basis[col][row] };
-    (0..rows * cols).map(|i| (gain * entry(i / cols, i % cols)) as f32).collect()
+    (0..rows * cols).map(|i| (gains[i % cols] * entry(i / cols, i % cols)) as f32).collect()
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -85,7 +88,7 @@ mod tests {
     fn the_shorter_side_of_an_orthogonal_matrix_is_orthogonal() {
         for (rows, cols) in [(4, 64), (64, 4), (8, 8), (1, 5), (5, 1)] {
             let gain = 1.7;
-            let m = orthogonal(rows, cols, gain, &mut Pcg64::seed_from_u64(1));
+            let m = orthogonal(rows, &vec![gain; cols], &mut Pcg64::seed_from_u64(1));
             let vector = |i: usize| -> Vec<f64> {
                 if rows <= cols {
                     m[i * cols..(i + 1) * cols].iter().map(|&x| f64::from(x)).collect()
@@ -104,7 +107,7 @@ mod tests {
 
     #[test]
     fn burn_default_stays_within_its_bound_and_fills_it() {
-        let (w, b) = Init::BurnDefault.draw(16, 200, 1.0, &mut Pcg64::seed_from_u64(2));
+        let (w, b) = Init::BurnDefault.draw(16, &[1.0; 200], &mut Pcg64::seed_from_u64(2));
         let largest = w.iter().chain(&b).fold(0f32, |m, x| m.max(x.abs()));
         assert!(largest <= 0.25 && largest > 0.249, "{largest}");
         let mean: f32 = w.iter().sum::<f32>() / w.len() as f32;

@@ -6,21 +6,34 @@ compile_error!(
     "elegante needs a backend: enable at least one of the features flex (the default), ndarray, wgpu and cuda"
 );
 
+mod actor;
+mod actor_critic;
+mod any_network;
 mod device;
 mod distribution;
 mod error;
 mod file;
+mod head;
 mod init;
 mod network;
 pub mod params;
 mod policy;
+mod recurrent;
 mod settings;
 
+pub use actor::Actor;
+pub use actor_critic::{ActorCritic, Said};
+pub use any_network::{AnyNetwork, Network};
 pub use device::DeviceChoice;
-pub use distribution::{ActionBatch, ActionTensor, Categorical, DiagGaussian, Distribution};
+pub use distribution::{
+    ActionBatch, ActionTensor, Bernoulli, Beta, Categorical, DiagGaussian, Distribution,
+    Exploration, Gsde, MultiCategorical, SquashedGaussian,
+};
 pub use error::PolicyError;
 pub use file::{checksum, write_atomic};
+pub use head::ActionHead;
 pub use init::Init;
 pub use network::{Activation, Mlp, MlpConfig, tanh};
-pub use policy::{ActionHead, Policy, PolicyConfig, ValueNet};
+pub use policy::{InputScale, Outputs, Policy, PolicyConfig, ValueNet};
+pub use recurrent::{Cell, Recurrent};
 pub use settings::{Setting, Settings};

@@ -8,7 +8,7 @@ use burn::{
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{Init, PolicyError, settings};
+use crate::{AnyNetwork, Cell, Init, Network, PolicyError, Recurrent, settings};
 
 /// The nonlinearity between layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,13 @@ settings! {
         /// Initial weights: "orthogonal" (gain √2, head 0.01, zero biases) or "burn-default"
         /// (weights and biases from U(−1/√fan_in, 1/√fan_in)).
         pub init: Init = Init::Orthogonal,
+        /// A layer that remembers, between the observation and the hidden layers: "none", "gru" or
+        /// "lstm".
+        pub recurrent: Cell = Cell::None,
+        /// Units of that layer.
+        pub recurrent_size: usize = 64,
+        /// Whether the policy and the value function share all layers but their last.
+        pub shared: bool = false,
     }
 }
 
@@ -43,12 +50,20 @@ impl MlpConfig {
     /// # Errors
     /// When a layer is empty or the network too large to be meant.
     pub fn parameter_count(&self, inputs: usize, outputs: usize) -> Result<usize, PolicyError> {
-        let widths = self.widths(inputs, outputs);
         let expected = "every layer needs at least one unit, and a network at most 2³⁰ parameters";
+        let gates = self.recurrent.gates();
+        let (units, wide) = (self.features(inputs), gates.checked_mul(self.features(inputs)));
+        let widths = self.widths(units, outputs);
+        let layer = |from: usize, to: usize| from.checked_add(1)?.checked_mul(to);
+        let recurrent = if gates == 0 {
+            Some(0)
+        } else {
+            wide.and_then(|wide| layer(inputs, wide)?.checked_add(layer(units, wide)?))
+        };
         widths
             .windows(2)
-            .try_fold(0usize, |sum, w| sum.checked_add(w[0].checked_add(1)?.checked_mul(w[1])?))
-            .filter(|&count| count <= MOST_PARAMETERS && !widths.contains(&0))
+            .try_fold(recurrent.unwrap_or(usize::MAX), |sum, w| sum.checked_add(layer(w[0], w[1])?))
+            .filter(|&count| count <= MOST_PARAMETERS && inputs > 0 && !widths.contains(&0))
             .ok_or_else(|| PolicyError::Config {
                 field: "network.hidden",
                 value: format!("{:?} between {inputs} inputs and {outputs} outputs", self.hidden),
@@ -56,32 +71,97 @@ impl MlpConfig {
             })
     }
 
-    /// A network with weights drawn from `rng`; the output layer's are scaled by `output_gain`
-    /// (orthogonal initialisation only).
+    /// The multilayer perceptron with weights drawn from `rng`; there is an output for each of `output_gains`, which
+    /// scale the weights that lead to it (orthogonal initialisation only).
     ///
     /// # Errors
     /// As [`parameter_count`](Self::parameter_count).
     pub fn init(
         &self,
         inputs: usize,
-        outputs: usize,
-        output_gain: f64,
+        output_gains: &[f64],
         rng: &mut impl Rng,
         device: &Device,
     ) -> Result<Mlp, PolicyError> {
+        let outputs = output_gains.len();
         self.parameter_count(inputs, outputs)?;
         let last = self.hidden.len();
         Ok(self.assemble(inputs, outputs, device, |layer, [fan_in, fan_out]| {
-            let gain = if layer == last { output_gain } else { std::f64::consts::SQRT_2 };
-            self.init.draw(fan_in, fan_out, gain, rng)
+            let hidden = vec![std::f64::consts::SQRT_2; fan_out];
+            self.init.draw(fan_in, if layer == last { output_gains } else { &hidden }, rng)
         }))
     }
 
-    /// A network of zeros, for weights that are read from a file.
-    pub(crate) fn blank(&self, inputs: usize, outputs: usize, device: &Device) -> Mlp {
-        self.assemble(inputs, outputs, device, |_, [fan_in, fan_out]| {
-            (vec![0.0; fan_in * fan_out], vec![0.0; fan_out])
+    /// The network of this configuration, whatever its kind, with weights drawn from `rng`.
+    ///
+    /// # Errors
+    /// As [`parameter_count`](Self::parameter_count).
+    pub fn network(
+        &self,
+        inputs: usize,
+        output_gains: &[f64],
+        rng: &mut impl Rng,
+        device: &Device,
+    ) -> Result<AnyNetwork, PolicyError> {
+        Ok(match self.recurrent {
+            Cell::None => AnyNetwork::new(self.init(inputs, output_gains, rng, device)?),
+            Cell::Gru | Cell::Lstm => {
+                AnyNetwork::new(self.recurrent(inputs, output_gains, rng, device)?)
+            }
         })
+    }
+
+    /// A network of zeros, for weights that are read from a file.
+    pub(crate) fn blank(&self, inputs: usize, outputs: usize, device: &Device) -> AnyNetwork {
+        let zeros =
+            |[fan_in, fan_out]: [usize; 2]| (vec![0.0; fan_in * fan_out], vec![0.0; fan_out]);
+        let mlp = self.assemble(self.features(inputs), outputs, device, |_, shape| zeros(shape));
+        if self.recurrent == Cell::None {
+            return AnyNetwork::new(mlp);
+        }
+        let (units, wide) = (self.recurrent_size, self.recurrent.gates() * self.recurrent_size);
+        let map = |shape| linear(zeros(shape), shape, device);
+        AnyNetwork::new(Recurrent::new(
+            self.recurrent,
+            map([inputs, wide]),
+            map([units, wide]),
+            mlp,
+        ))
+    }
+
+    /// The recurrent layer's maps are drawn gate by gate, with gain 1, then the layers after it.
+    pub(crate) fn recurrent(
+        &self,
+        inputs: usize,
+        output_gains: &[f64],
+        rng: &mut impl Rng,
+        device: &Device,
+    ) -> Result<Recurrent, PolicyError> {
+        self.parameter_count(inputs, output_gains.len())?;
+        let (units, gates) = (self.recurrent_size, self.recurrent.gates());
+        let mut map = |from: usize| {
+            let drawn: Vec<_> =
+                (0..gates).map(|_| self.init.draw(from, &vec![1.0; units], rng)).collect();
+            let row =
+                |r: usize| drawn.iter().flat_map(move |(w, _)| &w[r * units..(r + 1) * units]);
+            let weight = (0..from).flat_map(row).copied().collect();
+            let bias = drawn.iter().flat_map(|(_, b)| b).copied().collect();
+            linear((weight, bias), [from, gates * units], device)
+        };
+        let (input, memory) = (map(inputs), map(units));
+        let mlp = Self { recurrent: Cell::None, ..self.clone() };
+        let mlp = mlp.init(units, output_gains, rng, device)?;
+        Ok(Recurrent::new(self.recurrent, input, memory, mlp))
+    }
+
+    /// Width of what the last layer is given.
+    pub(crate) fn last_features(&self, inputs: usize) -> usize {
+        self.hidden.last().copied().unwrap_or_else(|| self.features(inputs))
+    }
+
+    /// What the hidden layers are given: the recurrent layer's units, or the inputs themselves.
+    fn features(&self, inputs: usize) -> usize {
+        if self.recurrent == Cell::None { inputs } else { self.recurrent_size }
     }
 
     /// A network whose layers' weights and biases `values` returns, given index and shape.
@@ -95,17 +175,20 @@ impl MlpConfig {
         let widths = self.widths(inputs, outputs);
         let layers = widths.windows(2).enumerate().map(|(i, w)| {
             let shape = [w[0], w[1]];
-            let (weight, bias) = values(i, shape);
-            Linear {
-                weight: Param::from_data(TensorData::new(weight, shape), device),
-                bias: Some(Param::from_data(TensorData::new(bias, [shape[1]]), device)),
-            }
+            linear(values(i, shape), shape, device)
         });
         Mlp { layers: layers.collect(), activation: self.activation }
     }
 
     fn widths(&self, inputs: usize, outputs: usize) -> Vec<usize> {
         std::iter::once(inputs).chain(self.hidden.iter().copied()).chain([outputs]).collect()
+    }
+}
+
+fn linear((weight, bias): (Vec<f32>, Vec<f32>), shape: [usize; 2], device: &Device) -> Linear {
+    Linear {
+        weight: Param::from_data(TensorData::new(weight, shape), device),
+        bias: Some(Param::from_data(TensorData::new(bias, [shape[1]]), device)),
     }
 }
 
@@ -118,21 +201,36 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// The network's outputs.
-    ///
-    /// # Shapes
-    /// `x`: `[rows, inputs]`; result: `[rows, outputs]`.
-    pub fn forward(&self, mut x: Tensor<2>) -> Tensor<2> {
-        for (i, layer) in self.layers.iter().enumerate() {
+    /// What the last layer is given.
+    fn hidden(&self, mut x: Tensor<2>) -> Tensor<2> {
+        for layer in &self.layers[..self.layers.len() - 1] {
             x = layer.forward(x);
-            if i + 1 < self.layers.len() {
-                x = match self.activation {
-                    Activation::Tanh => tanh(x),
-                    Activation::Relu => activation::relu(x),
-                };
-            }
+            x = match self.activation {
+                Activation::Tanh => tanh(x),
+                Activation::Relu => activation::relu(x),
+            };
         }
         x
+    }
+
+    fn last(&self) -> &Linear {
+        // There is a layer more than there are hidden ones.
+        &self.layers[self.layers.len() - 1]
+    }
+}
+
+impl Network for Mlp {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.last().forward(self.hidden(x))
+    }
+
+    fn features(&self) -> Option<usize> {
+        Some(self.last().weight.dims()[0])
+    }
+
+    fn step_with_features(&self, x: Tensor<2>, memory: Tensor<2>) -> Option<[Tensor<2>; 3]> {
+        let features = self.hidden(x);
+        Some([self.last().forward(features.clone()), features, memory])
     }
 }
 
@@ -175,8 +273,9 @@ mod tests {
     fn a_network_computes_what_its_layers_say() {
         let device = DeviceChoice::Auto.open().unwrap();
         for activation in [Activation::Tanh, Activation::Relu] {
-            let config = MlpConfig { hidden: vec![3], activation, init: Init::BurnDefault };
-            let mlp = config.init(2, 1, 1.0, &mut Pcg64::seed_from_u64(7), &device).unwrap();
+            let init = Init::BurnDefault;
+            let config = MlpConfig { hidden: vec![3], activation, init, ..MlpConfig::default() };
+            let mlp = config.init(2, &[1.0], &mut Pcg64::seed_from_u64(7), &device).unwrap();
             let p: Vec<f64> = crate::params::flatten(&mlp).into_iter().map(f64::from).collect();
             let x = [0.3f64, -0.8];
             let hidden = (0..3).map(|j| {

@@ -17,83 +17,138 @@ pub struct ParamInfo {
     pub shape: Vec<usize>,
 }
 
+/// Whatever has parameters that can be read, differentiated by and replaced: every burn module, and
+/// what is built of such, without a generic method, so that it can be a trait object.
+pub trait Parameters {
+    /// Every float parameter's name and shape, in visiting order.
+    fn describe(&self) -> Vec<ParamInfo>;
+
+    /// Appends all parameters, one after the other.
+    fn extend_flat(&self, flat: &mut Vec<f32>);
+
+    /// Appends the gradient of every parameter, laid out as [`extend_flat`](Self::extend_flat) lays
+    /// out the parameters; zeros where the loss does not depend on a parameter.
+    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>);
+
+    /// Replaces the parameters by the first numbers of `flat`, each on the device where it was, and
+    /// returns the numbers left over.
+    ///
+    /// # Panics
+    /// When there are fewer numbers than parameters: that is a mistake in the caller.
+    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32];
+
+    /// Number of parameters.
+    fn count(&self) -> usize {
+        self.describe().iter().map(|info| info.shape.iter().product::<usize>()).sum()
+    }
+}
+
+impl<M: Module> Parameters for M {
+    fn describe(&self) -> Vec<ParamInfo> {
+        #[derive(Default)]
+        struct Describe {
+            path: Vec<String>,
+            found: Vec<ParamInfo>,
+        }
+        impl ModuleVisitor for Describe {
+            fn enter_module(&mut self, name: &str, _container: &str) {
+                self.path.push(name.to_owned());
+            }
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.path.pop();
+            }
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let (name, shape) = (self.path.join("."), param.dims().to_vec());
+                self.found.push(ParamInfo { name, shape });
+            }
+        }
+        let mut visitor = Describe::default();
+        self.visit(&mut visitor);
+        visitor.found
+    }
+
+    fn extend_flat(&self, flat: &mut Vec<f32>) {
+        struct Flatten<'a>(&'a mut Vec<f32>);
+        impl ModuleVisitor for Flatten<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                extend(self.0, param.val().inner());
+            }
+        }
+        self.visit(&mut Flatten(flat));
+    }
+
+    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>) {
+        struct Flatten<'a> {
+            gradients: &'a mut Gradients,
+            flat: &'a mut Vec<f32>,
+        }
+        impl ModuleVisitor for Flatten<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                match param.val().grad_remove(self.gradients) {
+                    Some(gradient) => extend(self.flat, gradient),
+                    None => self.flat.resize(self.flat.len() + param.shape().num_elements(), 0.0),
+                }
+            }
+        }
+        self.visit(&mut Flatten { gradients, flat });
+    }
+
+    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32] {
+        struct Unflatten<'a>(&'a [f32]);
+        impl ModuleMapper for Unflatten<'_> {
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                let (id, old, mapper) = param.consume();
+                let (values, rest) = self.0.split_at(old.shape().num_elements());
+                self.0 = rest;
+                let data = TensorData::new(values.to_vec(), old.shape());
+                let new = Tensor::from_data(data, (&old.device(), old.dtype()));
+                let new = if old.is_require_grad() { new.require_grad() } else { new };
+                Param::from_mapped_value(id, new, mapper)
+            }
+        }
+        let mut mapper = Unflatten(flat);
+        *self = self.clone().map(&mut mapper);
+        mapper.0
+    }
+}
+
 /// Every float parameter's name and shape, in visiting order.
-pub fn describe<M: Module>(module: &M) -> Vec<ParamInfo> {
-    #[derive(Default)]
-    struct Describe {
-        path: Vec<String>,
-        found: Vec<ParamInfo>,
-    }
-    impl ModuleVisitor for Describe {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.found.push(ParamInfo { name: self.path.join("."), shape: param.dims().to_vec() });
-        }
-    }
-    let mut visitor = Describe::default();
-    module.visit(&mut visitor);
-    visitor.found
+pub fn describe(module: &impl Parameters) -> Vec<ParamInfo> {
+    module.describe()
 }
 
 /// All parameters, one after the other.
-pub fn flatten<M: Module>(module: &M) -> Vec<f32> {
-    struct Flatten(Vec<f32>);
-    impl ModuleVisitor for Flatten {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            extend(&mut self.0, param.val().inner());
-        }
-    }
-    let mut visitor = Flatten(Vec::new());
-    module.visit(&mut visitor);
-    visitor.0
+pub fn flatten(module: &impl Parameters) -> Vec<f32> {
+    let mut flat = Vec::new();
+    module.extend_flat(&mut flat);
+    flat
 }
 
 /// The gradient of every parameter, laid out as [`flatten`] lays out the parameters; zeros where
 /// the loss does not depend on a parameter.
-pub fn flatten_gradients<M: Module>(module: &M, gradients: &mut Gradients) -> Vec<f32> {
-    struct Flatten<'a> {
-        gradients: &'a mut Gradients,
-        flat: Vec<f32>,
-    }
-    impl ModuleVisitor for Flatten<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            match param.val().grad_remove(self.gradients) {
-                Some(gradient) => extend(&mut self.flat, gradient),
-                None => self.flat.resize(self.flat.len() + param.shape().num_elements(), 0.0),
-            }
-        }
-    }
-    let mut visitor = Flatten { gradients, flat: Vec::new() };
-    module.visit(&mut visitor);
-    visitor.flat
+pub fn flatten_gradients(module: &impl Parameters, gradients: &mut Gradients) -> Vec<f32> {
+    let mut flat = Vec::new();
+    module.extend_gradients(gradients, &mut flat);
+    flat
 }
 
 /// The module with its parameters replaced by `flat`, each on the device where it was.
 ///
 /// # Panics
 /// When `flat` is not as long as [`flatten`] of this module: that is a mistake in the caller.
-pub fn unflatten<M: Module>(module: M, flat: &[f32]) -> M {
-    struct Unflatten<'a>(&'a [f32]);
-    impl ModuleMapper for Unflatten<'_> {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let (id, old, mapper) = param.consume();
-            let (values, rest) = self.0.split_at(old.shape().num_elements());
-            self.0 = rest;
-            let data = TensorData::new(values.to_vec(), old.shape());
-            let new = Tensor::from_data(data, (&old.device(), old.dtype()));
-            let new = if old.is_require_grad() { new.require_grad() } else { new };
-            Param::from_mapped_value(id, new, mapper)
-        }
-    }
-    let mut mapper = Unflatten(flat);
-    let module = module.map(&mut mapper);
-    assert!(mapper.0.is_empty(), "{} numbers too many for this module", mapper.0.len());
+pub fn unflatten<P: Parameters>(mut module: P, flat: &[f32]) -> P {
+    let rest = module.take_flat(flat);
+    assert!(rest.is_empty(), "{} numbers too many for this module", rest.len());
     module
+}
+
+/// The parameters of `part`, with their names below `name`.
+pub(crate) fn describe_part(name: &str, part: &dyn Parameters) -> impl Iterator<Item = ParamInfo> {
+    part.describe().into_iter().map(move |info| {
+        let name =
+            if info.name.is_empty() { name.to_owned() } else { format!("{name}.{}", info.name) };
+        ParamInfo { name, ..info }
+    })
 }
 
 fn extend<const D: usize>(flat: &mut Vec<f32>, tensor: Tensor<D>) {

@@ -2,78 +2,20 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Bool, Device, Tensor, TensorData},
+    tensor::{Bool, Device, Gradients, Tensor, TensorData},
 };
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{ActionBatch, Categorical, DiagGaussian, Distribution, Mlp, MlpConfig, PolicyError};
+use crate::{
+    ActionBatch, ActionHead, Actor, AnyNetwork, Distribution, Exploration, MlpConfig, PolicyError,
+    params::{ParamInfo, Parameters, describe_part},
+};
 
 /// Scale of an orthogonal policy head: nearly equal probabilities (a mean near 0) to begin with.
 const HEAD_GAIN: f64 = 0.01;
-
-/// What a policy's outputs mean.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum ActionHead {
-    /// Logits of a choice among `n` actions.
-    Categorical {
-        /// Number of actions.
-        n: usize,
-    },
-    /// The mean of a diagonal Gaussian; log σ is a parameter of its own, the same in every state.
-    Gaussian {
-        /// Smallest allowed entry in each dimension; `None` where it is unbounded.
-        low: Vec<Option<f32>>,
-        /// Largest allowed entry in each dimension; `None` where it is unbounded.
-        high: Vec<Option<f32>>,
-        /// log σ in every dimension before training.
-        initial_log_std: f32,
-    },
-}
-
-impl ActionHead {
-    /// The network's outputs: n logits, or a mean for each dimension.
-    pub fn outputs(&self) -> usize {
-        match self {
-            Self::Categorical { n } => *n,
-            Self::Gaussian { low, .. } => low.len(),
-        }
-    }
-
-    /// No actions, of the kind that this head draws.
-    pub fn no_actions(&self) -> ActionBatch {
-        match self {
-            Self::Categorical { .. } => ActionBatch::Discrete(Vec::new()),
-            Self::Gaussian { low, .. } => {
-                ActionBatch::Continuous { values: Vec::new(), dims: low.len() }
-            }
-        }
-    }
-
-    fn validate(&self) -> Result<(), PolicyError> {
-        let wrong = |field, value, expected| Err(PolicyError::Config { field, value, expected });
-        match self {
-            Self::Categorical { n: 0 } => {
-                wrong("action.n", "0".into(), "a choice needs at least one action")
-            }
-            Self::Categorical { .. } => Ok(()),
-            Self::Gaussian { low, high, .. } if low.is_empty() || low.len() != high.len() => wrong(
-                "action.low and action.high",
-                format!("of lengths {} and {}", low.len(), high.len()),
-                "both have one entry per dimension, at least one",
-            ),
-            Self::Gaussian { initial_log_std, .. } if !(-20.0..=2.0).contains(initial_log_std) => {
-                wrong(
-                    "initial_log_std",
-                    initial_log_std.to_string(),
-                    "log σ lies between −20 and 2: beyond, σ is zero or the actions are noise",
-                )
-            }
-            Self::Gaussian { .. } => Ok(()),
-        }
-    }
-}
+/// Scale of an orthogonal value head.
+const VALUE_GAIN: f64 = 1.0;
 
 /// Everything that says what a policy is, apart from its weights. It travels in the policy's file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,20 +27,73 @@ pub struct PolicyConfig {
     pub action: ActionHead,
     /// The layers between.
     pub network: MlpConfig,
+    /// Whether the network has one output more: the value of the state.
+    #[serde(default)]
+    pub value_output: bool,
+    /// How observations are normalised before the network sees them, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputScale>,
+}
+
+/// Frozen statistics of observations: x ↦ (x − mean)/deviation, clipped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputScale {
+    /// Of each entry.
+    pub mean: Vec<f64>,
+    /// Of each entry, positive.
+    pub deviation: Vec<f64>,
+    /// The largest magnitude that the network sees.
+    pub clip: f32,
+}
+
+impl InputScale {
+    /// Normalises observations row by row, in the arithmetic in which training did.
+    fn apply(&self, observations: &mut [f32]) {
+        let scales = self.mean.iter().zip(&self.deviation).cycle();
+        for (x, (mean, deviation)) in observations.iter_mut().zip(scales) {
+            *x = (((f64::from(*x) - mean) / deviation) as f32).clamp(-self.clip, self.clip);
+        }
+    }
+
+    fn validate(&self, observation: usize) -> Result<(), PolicyError> {
+        let sound = self.mean.len() == observation
+            && self.deviation.len() == observation
+            && self.mean.iter().all(|mean| mean.is_finite())
+            && self.deviation.iter().all(|deviation| *deviation > 0.0 && deviation.is_finite())
+            && self.clip > 0.0;
+        if sound {
+            return Ok(());
+        }
+        let value = format!("{} means and {} deviations", self.mean.len(), self.deviation.len());
+        let expected = "a finite mean and a positive deviation for each entry of an observation";
+        Err(PolicyError::Config { field: "input", value, expected })
+    }
 }
 
 impl PolicyConfig {
+    /// A policy whose network says nothing else, and sees observations as they are.
+    pub fn new(observation: usize, action: ActionHead, network: MlpConfig) -> Self {
+        Self { observation, action, network, value_output: false, input: None }
+    }
+
     /// Number of parameters that such a policy has.
     ///
     /// # Errors
     /// When the configuration makes no sense.
     pub fn parameter_count(&self) -> Result<usize, PolicyError> {
         self.action.validate()?;
-        let log_std = match &self.action {
-            ActionHead::Categorical { .. } => 0,
-            ActionHead::Gaussian { low, .. } => low.len(),
-        };
-        Ok(self.network.parameter_count(self.observation, self.action.outputs())? + log_std)
+        self.input.as_ref().map_or(Ok(()), |input| input.validate(self.observation))?;
+        let network = self.network.parameter_count(self.observation, self.outputs())?;
+        // No larger than the network's last layer, so that the product stays within bounds.
+        let features = self.network.last_features(self.observation);
+        let log_std = self.action.log_std_shape(features);
+        Ok(network + log_std.map_or(0, |[rows, dims]| rows * dims))
+    }
+
+    /// Outputs of the network: the head's, and perhaps the value.
+    fn outputs(&self) -> usize {
+        self.action.outputs().saturating_add(usize::from(self.value_output))
     }
 
     /// A policy with weights drawn from `rng`. On a device with autodiff it can be trained.
@@ -107,26 +102,37 @@ impl PolicyConfig {
     /// When the configuration makes no sense.
     pub fn init(&self, rng: &mut impl Rng, device: &Device) -> Result<Policy, PolicyError> {
         self.parameter_count()?;
-        let outputs = self.action.outputs();
-        let net = self.network.init(self.observation, outputs, HEAD_GAIN, rng, device)?;
-        Ok(self.around(net, device))
+        let mut gains = vec![HEAD_GAIN; self.action.outputs()];
+        gains.extend(self.value_output.then_some(VALUE_GAIN));
+        self.with_network(self.network.network(self.observation, &gains, rng, device)?, device)
     }
 
     /// A policy of zeros, for weights that are read from a file.
-    pub(crate) fn blank(&self, device: &Device) -> Policy {
-        self.around(self.network.blank(self.observation, self.action.outputs(), device), device)
+    pub(crate) fn blank(&self, device: &Device) -> Result<Policy, PolicyError> {
+        self.with_network(self.network.blank(self.observation, self.outputs(), device), device)
     }
 
-    /// The policy whose head sits on `net`.
-    fn around(&self, net: Mlp, device: &Device) -> Policy {
-        let log_std = match &self.action {
-            ActionHead::Categorical { .. } => None,
-            ActionHead::Gaussian { low, initial_log_std, .. } => {
-                let start = TensorData::new(vec![*initial_log_std; low.len()], [low.len()]);
-                Some(Param::from_data(start, device))
+    /// The policy whose head sits on a network of anybody's making: it turns an observation into the
+    /// head's outputs, and one more if `value_output` says so.
+    ///
+    /// # Errors
+    /// When the head needs the features of the network's last layer, and it has none to show.
+    pub fn with_network(&self, net: AnyNetwork, device: &Device) -> Result<Policy, PolicyError> {
+        let features = match (&self.action, net.features()) {
+            (ActionHead::Gsde { .. }, None) => {
+                return Err(PolicyError::Config {
+                    field: "distribution",
+                    value: "gsde".into(),
+                    expected: "state-dependent exploration needs a network that implements `Network::features` and `step_with_features`",
+                });
             }
+            (_, features) => features.unwrap_or(1),
         };
-        Policy { net, log_std, config: self.clone() }
+        let log_std = self.action.log_std_shape(features).map(|[rows, dims]| {
+            let start = vec![self.action.initial_log_std(); rows * dims];
+            Param::from_data(TensorData::new(start, [rows, dims]), device)
+        });
+        Ok(Policy { net, log_std, config: self.clone() })
     }
 }
 
@@ -136,11 +142,7 @@ impl PolicyConfig {
 /// use elegante_policy::{ActionBatch, ActionHead, DeviceChoice, MlpConfig, PolicyConfig};
 /// use rand::SeedableRng;
 ///
-/// let config = PolicyConfig {
-///     observation: 4,
-///     action: ActionHead::Categorical { n: 2 },
-///     network: MlpConfig::default(),
-/// };
+/// let config = PolicyConfig::new(4, ActionHead::Categorical { n: 2 }, MlpConfig::default());
 /// let mut rng = rand_pcg::Pcg64::seed_from_u64(0);
 /// let policy = config.init(&mut rng, &DeviceChoice::Auto.open()?)?;
 ///
@@ -150,12 +152,37 @@ impl PolicyConfig {
 /// assert_eq!(explored.rows(), 1);
 /// # Ok::<(), elegante_policy::PolicyError>(())
 /// ```
-#[derive(Module, Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
-    net: Mlp,
-    log_std: Option<Param<Tensor<1>>>,
-    #[module(skip)]
+    net: AnyNetwork,
+    /// `[1, dims]`, or `[features, dims]` with state-dependent exploration.
+    log_std: Option<Param<Tensor<2>>>,
     config: PolicyConfig,
+}
+
+/// What a policy's network said of a batch of observations, not yet a distribution.
+#[derive(Clone, Debug)]
+pub struct Outputs {
+    /// `[rows, outputs]`, the value's column included.
+    out: Tensor<2>,
+    /// `[rows, features]`, where the head asks for them.
+    features: Option<Tensor<2>>,
+}
+
+impl Outputs {
+    /// The rows of all of `parts`, one after the other.
+    pub(crate) fn cat(parts: Vec<Self>) -> Self {
+        let (out, features): (Vec<_>, Vec<_>) =
+            parts.into_iter().map(|part| (part.out, part.features)).unzip();
+        let features: Option<Vec<_>> = features.into_iter().collect();
+        Self { out: Tensor::cat(out, 0), features: features.map(|all| Tensor::cat(all, 0)) }
+    }
+
+    /// The last column: the value, where the network tells it. `[rows, 1]`.
+    pub(crate) fn value(&self) -> Tensor<2> {
+        let [_, width] = self.out.dims();
+        self.out.clone().narrow(1, width - 1, 1)
+    }
 }
 
 impl Policy {
@@ -164,28 +191,80 @@ impl Policy {
         &self.config
     }
 
-    /// πθ(·|s) for every row, over the actions that `valid` allows.
+    /// The same policy with its observations normalised by frozen statistics.
+    #[must_use]
+    pub fn with_input_scale(mut self, input: InputScale) -> Self {
+        self.config.input = Some(input);
+        self
+    }
+
+    /// Numbers that the network carries from one step of an episode to the next; 0 without a memory.
+    pub fn memory(&self) -> usize {
+        self.net.memory()
+    }
+
+    /// What an environment's exploration begins with, drawn from its `stream`:
+    /// [`Distribution::explore`] acts with it, [`Exploration::redraw`] renews it every few steps.
+    pub fn exploration(&self, stream: &mut impl Rng) -> Exploration {
+        let held = match (&self.config.action, &self.log_std) {
+            (ActionHead::Gsde { .. }, Some(log_std)) => log_std.shape().num_elements(),
+            _ => 0,
+        };
+        Exploration::draw(held, stream)
+    }
+
+    /// πθ(·|s) for every row, over the actions that `valid` allows, as at the beginning of an episode.
     ///
     /// # Shapes
-    /// `observations`: `[rows, observation]`; `valid`: `[rows, n]`, discrete actions only.
+    /// `observations`: `[rows, observation]`, already normalised where the policy normalises; `valid`:
+    /// `[rows, outputs]`, discrete actions only; every row has passed [`ActionHead::check_mask`].
     pub fn forward(&self, observations: Tensor<2>, valid: Option<Tensor<2, Bool>>) -> Distribution {
-        let out = self.net.forward(observations);
-        match (&self.log_std, valid) {
-            (Some(log_std), _) => Distribution::Gaussian(DiagGaussian::new(out, log_std.val())),
-            (None, Some(valid)) => Distribution::Categorical(Categorical::masked(out, valid)),
-            (None, None) => Distribution::Categorical(Categorical::new(out)),
-        }
+        let shape = [observations.dims()[0], self.memory().max(1)];
+        let memory = Tensor::zeros(shape, &observations.device());
+        self.distribution_of(self.step(observations, memory).0, valid)
     }
 
-    /// The most probable action for one observation, clipped to the action space's bounds.
+    /// One step of each row's episode: what the network says, and what it remembers then.
+    ///
+    /// # Shapes
+    /// `observations`: `[rows, observation]`; `memory` and the new one: `[rows, self.memory()]`.
+    pub fn step(&self, observations: Tensor<2>, memory: Tensor<2>) -> (Outputs, Tensor<2>) {
+        if let ActionHead::Gsde { .. } = self.config.action
+            && let Some([out, features, memory]) =
+                self.net.step_with_features(observations.clone(), memory.clone())
+        {
+            return (Outputs { out, features: Some(features) }, memory);
+        }
+        let (out, memory) = if self.memory() == 0 {
+            (self.net.forward(observations), memory)
+        } else {
+            self.net.step(observations, memory)
+        };
+        (Outputs { out, features: None }, memory)
+    }
+
+    /// The distribution that a network's outputs stand for.
+    pub fn distribution_of(&self, said: Outputs, valid: Option<Tensor<2, Bool>>) -> Distribution {
+        let Outputs { out, features } = said;
+        let out = match self.config.value_output {
+            true => out.narrow(1, 0, self.config.action.outputs()),
+            false => out,
+        };
+        let log_std = self.log_std.as_ref().map(Param::val);
+        let features = features.unwrap_or_else(|| out.clone());
+        self.config.action.distribution(out, features, log_std, valid)
+    }
+
+    /// The most probable action for one observation, as an environment takes it.
     ///
     /// # Errors
-    /// When the observation has the wrong length or a NaN in it, or the weights have diverged.
+    /// When the observation has the wrong length or a NaN in it, the weights have diverged, or the
+    /// policy remembers and needs an [`Actor`].
     pub fn act(&self, observation: &[f32]) -> Result<ActionBatch, PolicyError> {
-        self.distribution(observation, None)?.mode().map(|action| self.clip(action))
+        self.distribution(observation, None)?.mode().map(|action| self.to_env(action))
     }
 
-    /// An action drawn from πθ(·|s) for one observation, clipped to the action space's bounds.
+    /// An action drawn from πθ(·|s) for one observation, as an environment takes it.
     ///
     /// # Errors
     /// As [`act`](Self::act).
@@ -194,71 +273,101 @@ impl Policy {
         observation: &[f32],
         rng: &mut impl Rng,
     ) -> Result<ActionBatch, PolicyError> {
-        self.distribution(observation, None)?.sample([rng]).map(|action| self.clip(action))
+        self.distribution(observation, None)?.sample([rng]).map(|action| self.to_env(action))
     }
 
-    /// The actions moved to the nearest point of the action space; discrete ones as they are.
+    /// Drawn actions as an environment takes them; see [`ActionHead::to_env`].
     #[must_use]
-    pub fn clip(&self, mut actions: ActionBatch) -> ActionBatch {
-        if let (ActionBatch::Continuous { values, dims }, ActionHead::Gaussian { low, high, .. }) =
-            (&mut actions, &self.config.action)
-        {
-            for (i, value) in values.iter_mut().enumerate() {
-                let above = low[i % *dims].map_or(*value, |low| value.max(low));
-                *value = high[i % *dims].map_or(above, |high| above.min(high));
-            }
-        }
-        actions
+    pub fn to_env(&self, actions: ActionBatch) -> ActionBatch {
+        self.config.action.to_env(actions)
     }
 
     /// πθ(·|s) for one observation, over the actions that `valid` allows; `None`: all of them.
     ///
     /// # Shapes
-    /// `valid`: `[n]`, discrete actions only.
+    /// `valid`: `[outputs]`, discrete actions only.
     ///
     /// # Errors
-    /// When the observation or the mask has the wrong length, the observation a NaN in it, or the
-    /// mask forbids everything.
+    /// When the observation or the mask has the wrong length, the observation a NaN in it, the mask
+    /// forbids everything, or the policy remembers and needs an [`Actor`].
     pub fn distribution(
         &self,
         observation: &[f32],
         valid: Option<&[bool]>,
     ) -> Result<Distribution, PolicyError> {
-        let expected = self.config.observation;
-        if observation.len() != expected {
-            return Err(PolicyError::ObservationLength { expected, given: observation.len() });
+        if self.memory() > 0 {
+            return Err(PolicyError::Remembers);
         }
-        if let Some(index) = observation.iter().position(|x| !x.is_finite()) {
-            return Err(PolicyError::ObservationNotFinite { index, value: observation[index] });
-        }
-        let device = self.device();
-        let valid = valid.map(|mask| self.mask(mask, &device)).transpose()?;
-        let data = TensorData::new(observation.to_vec(), [1, expected]);
-        Ok(self.forward(Tensor::from_data(data, &device), valid))
+        Actor::new(self, 1).look(&[0], observation, valid.unwrap_or_default())
     }
 
-    /// The mask of one observation as a `[1, n]` tensor.
-    fn mask(&self, mask: &[bool], device: &Device) -> Result<Tensor<2, Bool>, PolicyError> {
-        let expected = self.config.action.outputs();
-        if mask.len() != expected {
-            return Err(PolicyError::MaskLength { expected, given: mask.len() });
+    /// Observations as the network takes them: checked, and normalised where the policy normalises.
+    ///
+    /// # Shapes
+    /// `observations` and the result: `[rows × observation]`.
+    ///
+    /// # Errors
+    /// When their number is wrong, or one of them is not finite.
+    pub fn prepare(&self, observations: &[f32], rows: usize) -> Result<Vec<f32>, PolicyError> {
+        let expected = self.config.observation;
+        if observations.len() != rows * expected {
+            let given = observations.len() / rows.max(1);
+            return Err(PolicyError::ObservationLength { expected, given });
         }
-        if !mask.contains(&true) {
-            return Err(PolicyError::NothingValid { row: 0 });
+        if let Some(at) = observations.iter().position(|x| !x.is_finite()) {
+            let (index, value) = (at % expected, observations[at]);
+            return Err(PolicyError::ObservationNotFinite { index, value });
         }
-        Ok(Tensor::from_data(TensorData::new(mask.to_vec(), [1, expected]), device))
+        let mut observations = observations.to_vec();
+        self.config.input.iter().for_each(|input| input.apply(&mut observations));
+        Ok(observations)
     }
 
     /// The device that holds the weights.
     pub fn device(&self) -> Device {
-        self.devices().into_iter().next().unwrap_or_default()
+        self.net.devices().into_iter().next().unwrap_or_default()
+    }
+
+    /// The same policy without autodiff, for acting.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { net: self.net.valid(), log_std: self.log_std.valid(), config: self.config.clone() }
+    }
+
+    /// The same policy with autodiff, for learning.
+    #[must_use]
+    pub fn train(&self) -> Self {
+        let log_std = self.log_std.clone().train();
+        Self { net: self.net.train(), log_std, config: self.config.clone() }
     }
 }
 
-/// A state-value network Vφ(s), used as a baseline.
-#[derive(Module, Debug)]
+impl Parameters for Policy {
+    fn describe(&self) -> Vec<ParamInfo> {
+        let net = describe_part("net", &self.net);
+        net.chain(describe_part("log_std", &self.log_std)).collect()
+    }
+
+    fn extend_flat(&self, flat: &mut Vec<f32>) {
+        self.net.extend_flat(flat);
+        self.log_std.extend_flat(flat);
+    }
+
+    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>) {
+        self.net.extend_gradients(gradients, flat);
+        self.log_std.extend_gradients(gradients, flat);
+    }
+
+    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32] {
+        let rest = self.net.take_flat(flat);
+        self.log_std.take_flat(rest)
+    }
+}
+
+/// A state-value network Vφ(s).
+#[derive(Clone, Debug)]
 pub struct ValueNet {
-    net: Mlp,
+    net: AnyNetwork,
 }
 
 impl ValueNet {
@@ -272,14 +381,63 @@ impl ValueNet {
         rng: &mut impl Rng,
         device: &Device,
     ) -> Result<Self, PolicyError> {
-        Ok(Self { net: config.init(observation, 1, 1.0, rng, device)? })
+        Ok(Self { net: config.network(observation, &[VALUE_GAIN], rng, device)? })
     }
 
-    /// Vφ(s), row by row.
+    /// A value network of anybody's making: it turns an observation into one number.
+    pub fn of(net: AnyNetwork) -> Self {
+        Self { net }
+    }
+
+    /// Numbers that the network carries from one step of an episode to the next.
+    pub fn memory(&self) -> usize {
+        self.net.memory()
+    }
+
+    /// Vφ(s), row by row, as at the beginning of an episode.
     ///
     /// # Shapes
     /// `observations`: `[rows, observation]`; result: `[rows]`.
     pub fn forward(&self, observations: Tensor<2>) -> Tensor<1> {
         self.net.forward(observations).squeeze_dim(1)
+    }
+
+    /// One step of each row's episode.
+    ///
+    /// # Shapes
+    /// `memory` and the new one: `[rows, self.memory()]`; the value: `[rows, 1]`.
+    pub(crate) fn step(
+        &self,
+        observations: Tensor<2>,
+        memory: Tensor<2>,
+    ) -> (Tensor<2>, Tensor<2>) {
+        if self.memory() == 0 {
+            return (self.net.forward(observations), memory);
+        }
+        self.net.step(observations, memory)
+    }
+
+    /// The same network without autodiff.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { net: self.net.valid() }
+    }
+}
+
+impl Parameters for ValueNet {
+    fn describe(&self) -> Vec<ParamInfo> {
+        describe_part("net", &self.net).collect()
+    }
+
+    fn extend_flat(&self, flat: &mut Vec<f32>) {
+        self.net.extend_flat(flat);
+    }
+
+    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>) {
+        self.net.extend_gradients(gradients, flat);
+    }
+
+    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32] {
+        self.net.take_flat(flat)
     }
 }

@@ -12,8 +12,9 @@ use rand_pcg::Pcg64;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 fn policy(action: ActionHead, hidden: Vec<usize>) -> Policy {
-    let network = MlpConfig { hidden, activation: Activation::Relu, init: Init::BurnDefault };
-    let config = PolicyConfig { observation: 3, action, network };
+    let (activation, init) = (Activation::Relu, Init::BurnDefault);
+    let network = MlpConfig { hidden, activation, init, ..MlpConfig::default() };
+    let config = PolicyConfig::new(3, action, network);
     let device = DeviceChoice::Auto.open().unwrap();
     config.init(&mut Pcg64::seed_from_u64(5), &device).unwrap()
 }

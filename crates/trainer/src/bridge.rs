@@ -2,12 +2,10 @@
 //! become environment actions.
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use elegante_env::{Actions, EnvError, Space};
-use elegante_policy::{
-    ActionBatch, ActionHead, Distribution, MlpConfig, Policy, PolicyConfig, PolicyError,
-};
+use elegante_env::{Actions, BoxSpace, EnvError, Space};
+use elegante_policy::{ActionBatch, ActionHead, MlpConfig, PolicyConfig};
 
-use crate::TrainError;
+use crate::{Continuous, TrainError};
 
 /// `[rows × width]` numbers as a `[rows, width]` tensor.
 pub(crate) fn matrix(values: Vec<f32>, width: usize, device: &Device) -> Tensor<2> {
@@ -47,39 +45,34 @@ pub(crate) fn mask_rows<'a>(
 }
 
 /// `[rows × n]` valid-action flags as a tensor, or nothing when every action is valid everywhere.
-pub(crate) fn mask(
-    valid: &[bool],
-    n: usize,
-    device: &Device,
-) -> Result<Option<Tensor<2, Bool>>, PolicyError> {
-    if valid.is_empty() {
-        return Ok(None);
-    }
-    if let Some(row) = valid.chunks_exact(n).position(|row| !row.contains(&true)) {
-        return Err(PolicyError::NothingValid { row });
-    }
-    let data = TensorData::new(valid.to_vec(), [valid.len() / n, n]);
-    Ok(Some(Tensor::from_data(data, device)))
-}
-
-/// πθ(·|s) for `[rows × observation]` numbers; `valid` is empty or `[rows × n]`.
-pub(crate) fn distribution(
-    policy: &Policy,
-    observations: Vec<f32>,
-    valid: &[bool],
-    device: &Device,
-) -> Result<Distribution, PolicyError> {
-    let config = policy.config();
-    let valid = mask(valid, config.action.outputs(), device)?;
-    Ok(policy.forward(matrix(observations, config.observation, device), valid))
+/// [`ActionHead::check_mask`] has seen them.
+pub(crate) fn mask(valid: &[bool], n: usize, device: &Device) -> Option<Tensor<2, Bool>> {
+    let rows = valid.len() / n;
+    (rows > 0).then(|| Tensor::from_data(TensorData::new(valid.to_vec(), [rows, n]), device))
 }
 
 /// A policy's actions as an environment takes them.
 pub fn env_actions(batch: &ActionBatch) -> Actions<'_> {
     match batch {
         ActionBatch::Discrete(indices) => Actions::Discrete(indices),
+        ActionBatch::MultiDiscrete { values, .. } => Actions::MultiDiscrete(values),
+        ActionBatch::MultiBinary { values, .. } => Actions::MultiBinary(values),
         ActionBatch::Continuous { values, .. } => Actions::Continuous(values),
     }
+}
+
+/// Whether a policy can observe and act in these spaces.
+pub fn fits(policy: &PolicyConfig, observation: &Space, action: &Space) -> bool {
+    let acts = match (&policy.action, action) {
+        (ActionHead::Categorical { n }, Space::Discrete(space)) => *n == space.n(),
+        (ActionHead::MultiCategorical { ns }, Space::MultiDiscrete(space)) => ns == space.nvec(),
+        (ActionHead::Bernoulli { n }, Space::MultiBinary(space)) => *n == space.n(),
+        (head, Space::Box(space)) => {
+            matches!(head.no_actions(), ActionBatch::Continuous { dims, .. } if dims == space.len())
+        }
+        _ => false,
+    };
+    acts && policy.observation == observation.flat_len()
 }
 
 /// The policy that fits an environment's spaces.
@@ -90,24 +83,53 @@ pub fn policy_config(
     observation: &Space,
     action: &Space,
     network: &MlpConfig,
+    distribution: Continuous,
     initial_log_std: f32,
 ) -> Result<PolicyConfig, TrainError> {
     let action = match action {
         Space::Discrete(space) => ActionHead::Categorical { n: space.n() },
-        Space::Box(space) => {
-            let bounded =
-                |bounds: &[f32]| bounds.iter().map(|b| b.is_finite().then_some(*b)).collect();
-            ActionHead::Gaussian {
-                low: bounded(space.low()),
-                high: bounded(space.high()),
-                initial_log_std,
-            }
-        }
+        Space::MultiDiscrete(space) => ActionHead::MultiCategorical { ns: space.nvec().to_vec() },
+        Space::MultiBinary(space) => ActionHead::Bernoulli { n: space.n() },
+        Space::Box(space) => real(space, distribution, initial_log_std)?,
         other => {
             return Err(TrainError::Unsupported(format!(
-                "no policy head acts in {other}: the action spaces are Discrete and Box"
+                "no policy head acts in {other}: the action spaces are Discrete, MultiDiscrete, MultiBinary and Box"
             )));
         }
     };
-    Ok(PolicyConfig { observation: observation.flat_len(), action, network: network.clone() })
+    Ok(PolicyConfig {
+        observation: observation.flat_len(),
+        action,
+        network: network.clone(),
+        value_output: network.shared,
+        input: None,
+    })
+}
+
+fn real(
+    space: &BoxSpace,
+    distribution: Continuous,
+    initial_log_std: f32,
+) -> Result<ActionHead, TrainError> {
+    let perhaps = |bounds: &[f32]| bounds.iter().map(|b| b.is_finite().then_some(*b)).collect();
+    let (low, high) = (space.low().to_vec(), space.high().to_vec());
+    let bounded = low.iter().chain(&high).all(|bound| bound.is_finite());
+    let (some_low, some_high) = (perhaps(&low), perhaps(&high));
+    match distribution {
+        Continuous::Gaussian => {
+            Ok(ActionHead::Gaussian { low: some_low, high: some_high, initial_log_std })
+        }
+        Continuous::Gsde => Ok(ActionHead::Gsde {
+            low: some_low,
+            high: some_high,
+            initial_log_std,
+            learn_features: false,
+            squash: false,
+        }),
+        Continuous::SquashedGaussian if bounded => Ok(ActionHead::SquashedGaussian { low, high }),
+        Continuous::Beta if bounded => Ok(ActionHead::Beta { low, high }),
+        Continuous::SquashedGaussian | Continuous::Beta => Err(TrainError::Unsupported(format!(
+            "a squashed Gaussian and a Beta need bounds on every entry of an action, and {space} has not got them: choose \"gaussian\" or \"gsde\""
+        ))),
+    }
 }

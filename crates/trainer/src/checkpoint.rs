@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use burn::module::Module;
-use elegante_env::EnvRng;
-use elegante_policy::{checksum, params};
+use elegante_policy::{
+    checksum,
+    params::{self, Parameters},
+};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     TrainError,
@@ -30,19 +31,8 @@ pub(crate) struct State {
     pub(crate) next_evaluation: u64,
     /// Seconds trained so far.
     pub(crate) seconds: f64,
-    pub(crate) algorithm: AlgorithmState,
-    /// Action stream of each lane.
-    pub(crate) streams: Vec<EnvRng>,
-}
-
-/// What an algorithm keeps besides its tensors.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AlgorithmState {
-    /// Steps of each network's Adam, by the network's name.
-    pub(crate) adam_steps: BTreeMap<String, u64>,
-    /// Mean and spread of the returns that the value network last learnt from.
-    pub(crate) value_scale: Option<(f64, f64)>,
+    /// What the algorithm and its environments keep besides tensors, by name, each as JSON.
+    pub(crate) parts: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -153,33 +143,45 @@ impl Checkpoint {
     }
 
     /// Puts in a network that learns, under `name`.
-    pub(crate) fn put<M: Module>(&mut self, name: &str, learner: &Learner<M>) {
-        let adam = &learner.adam;
-        let parts = [
-            ("", params::flatten(&learner.module)),
-            (".adam.m", adam.first.clone()),
-            (".adam.v", adam.second.clone()),
-        ];
-        self.numbers.extend(parts.map(|(part, numbers)| (format!("{name}{part}"), numbers)));
-        self.state.algorithm.adam_steps.insert(name.to_owned(), adam.steps);
+    pub(crate) fn put<M: Parameters + Clone>(&mut self, name: &str, learner: &Learner<M>) {
+        self.numbers.insert(name.to_owned(), params::flatten(&learner.module));
+        for (moment, numbers) in learner.optimizer.moments() {
+            self.numbers.insert(format!("{name}.{moment}"), numbers.clone());
+        }
+        self.note(&format!("{name}.steps"), &learner.optimizer.steps());
     }
 
     /// Restores a network that learns from what was put in under `name`.
-    pub(crate) fn get<M: Module>(
+    pub(crate) fn get<M: Parameters + Clone>(
         &mut self,
         name: &str,
         learner: &mut Learner<M>,
     ) -> Result<(), TrainError> {
-        let length = learner.module.num_params();
+        let length = learner.module.count();
         learner.replace(&self.take(name, length)?);
-        learner.adam.first = self.take(&format!("{name}.adam.m"), length)?;
-        learner.adam.second = self.take(&format!("{name}.adam.v"), length)?;
-        learner.adam.steps = *self.state.algorithm.adam_steps.get(name).ok_or_else(|| {
-            TrainError::Checkpoint(format!(
-                "knows no optimiser for `{name}`: it belongs to another configuration"
-            ))
-        })?;
+        for (moment, numbers) in learner.optimizer.moments_mut() {
+            *numbers = self.take(&format!("{name}.{moment}"), length)?;
+        }
+        learner.optimizer.set_steps(self.recall(&format!("{name}.steps"))?);
         Ok(())
+    }
+
+    /// Notes a plain value under `name`.
+    pub(crate) fn note(&mut self, name: &str, value: &impl Serialize) {
+        // What is noted are numbers, streams and lists of them, which always serialise; anything else
+        // would be missed by `recall`.
+        if let Ok(json) = serde_json::to_string(value) {
+            self.state.parts.insert(name.to_owned(), json);
+        }
+    }
+
+    /// The value noted under `name`.
+    pub(crate) fn recall<T: DeserializeOwned>(&self, name: &str) -> Result<T, TrainError> {
+        let other = |why: String| {
+            TrainError::Checkpoint(format!("`{name}` {why}: it belongs to another configuration"))
+        };
+        let json = self.state.parts.get(name).ok_or_else(|| other("is missing".into()))?;
+        serde_json::from_str(json).map_err(|error| other(format!("can't be read ({error})")))
     }
 
     /// Takes out the numbers called `name`, of which there must be `length`, all finite.

@@ -1,9 +1,13 @@
 //! What a run is: plain settings, checked once.
 
-use elegante_policy::{DeviceChoice, MlpConfig, settings};
+use elegante_env::Space;
+use elegante_policy::{Cell, DeviceChoice, MlpConfig, PolicyConfig, settings};
 use serde::{Deserialize, Serialize};
 
-use crate::{TrainError, evaluate::check_episodes, schedule::Schedule};
+use crate::{
+    TrainError, bridge::policy_config, evaluate::check_episodes, minibatches::Minibatches,
+    schedule::Schedule,
+};
 
 /// A whole training run.
 ///
@@ -61,6 +65,10 @@ settings! {
 pub enum Algorithm {
     /// The policy gradient itself (Williams, 1992).
     Reinforce(ReinforceConfig),
+    /// Advantage actor-critic (Mnih et al., 2016).
+    A2c(A2cConfig),
+    /// Proximal policy optimisation (Schulman et al., 2017).
+    Ppo(PpoConfig),
 }
 
 impl Default for Algorithm {
@@ -117,6 +125,107 @@ settings! {
     }
 }
 
+/// How real-valued actions are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Continuous {
+    /// From a Gaussian, moved into the action space's bounds by the environment's side.
+    #[default]
+    Gaussian,
+    /// From a Gaussian that tanh presses between the bounds.
+    SquashedGaussian,
+    /// From Beta distributions between the bounds.
+    Beta,
+    /// From a Gaussian whose noise is a function of the state (gSDE; Raffin et al., 2021).
+    Gsde,
+}
+
+settings! {
+    /// Settings of A2C. The defaults are those of Stable-Baselines3.
+    pub struct A2cConfig {
+        /// Steps of each lane between updates.
+        pub n_steps: usize = 5,
+        /// Discount γ of future rewards.
+        pub gamma: f64 = 0.99,
+        /// λ of the advantage estimates: 1 for n-step returns, 0 for one-step errors.
+        pub gae_lambda: f64 = 1.0,
+        /// RMSprop's step size.
+        pub learning_rate: f64 = 7e-4,
+        /// The step size over the run: "linear" (down to 0) or "constant".
+        pub schedule: Schedule = Schedule::Constant,
+        /// α of RMSprop, the decay of its mean of squares.
+        pub rms_decay: f64 = 0.99,
+        /// ε in the denominator of RMSprop.
+        pub rms_epsilon: f64 = 1e-5,
+        /// Subtract the batch's mean from the advantages and divide by their standard deviation.
+        pub normalize_advantages: bool = false,
+        /// c_H, the weight of the entropy bonus.
+        pub entropy_coef: f64 = 0.0,
+        /// c_V, the weight of the value loss.
+        pub value_coef: f64 = 0.5,
+        /// Largest global norm of the gradient; longer ones are scaled down. 0: no limit.
+        pub max_grad_norm: f64 = 0.5,
+        /// Normalise observations by their running mean and deviation; the policy keeps both.
+        pub normalize_observations: bool = false,
+        /// Divide rewards by the running deviation of the discounted return.
+        pub normalize_rewards: bool = false,
+        /// Continuous actions: "gaussian", "squashed-gaussian", "beta" or "gsde".
+        pub distribution: Continuous = Continuous::Gaussian,
+        /// Continuous actions: log σ before training.
+        pub initial_log_std: f64 = 0.0,
+        /// gSDE: steps after which the exploration is drawn anew; 0: once a rollout.
+        pub sde_sample_steps: usize = 0,
+    }
+}
+
+settings! {
+    /// Settings of PPO. The defaults are those of Stable-Baselines3, Adam's ε apart (1e-5 there too).
+    pub struct PpoConfig {
+        /// Steps of each lane in a rollout.
+        pub n_steps: usize = 2_048,
+        /// Steps in a minibatch: a size that divides the rollout, or at least as large as it.
+        pub batch_size: usize = 64,
+        /// Times that each rollout is learnt from.
+        pub epochs: usize = 10,
+        /// Discount γ of future rewards.
+        pub gamma: f64 = 0.99,
+        /// λ of the advantage estimates.
+        pub gae_lambda: f64 = 0.95,
+        /// Adam's step size.
+        pub learning_rate: f64 = 3e-4,
+        /// The step size over the run: "linear" (down to 0) or "constant".
+        pub schedule: Schedule = Schedule::Constant,
+        /// ε of the surrogate: ratios beyond 1 ± ε are clipped.
+        pub clip_range: f64 = 0.2,
+        /// ε over the run: "linear" (down to 0) or "constant".
+        pub clip_schedule: Schedule = Schedule::Constant,
+        /// Keep the value within this distance of the old one; not set: no clipping.
+        pub clip_value: Option<f64> = None,
+        /// Subtract each minibatch's mean from its advantages and divide by their standard deviation.
+        pub normalize_advantages: bool = true,
+        /// c_H, the weight of the entropy bonus.
+        pub entropy_coef: f64 = 0.0,
+        /// c_V, the weight of the value loss.
+        pub value_coef: f64 = 0.5,
+        /// Largest global norm of the gradient; longer ones are scaled down. 0: no limit.
+        pub max_grad_norm: f64 = 0.5,
+        /// End an update when KL(π_old, πθ) passes 1.5 times this; not set: never.
+        pub target_kl: Option<f64> = None,
+        /// ε in the denominator of Adam.
+        pub adam_epsilon: f64 = 1e-5,
+        /// Normalise observations by their running mean and deviation; the policy keeps both.
+        pub normalize_observations: bool = false,
+        /// Divide rewards by the running deviation of the discounted return.
+        pub normalize_rewards: bool = false,
+        /// Continuous actions: "gaussian", "squashed-gaussian", "beta" or "gsde".
+        pub distribution: Continuous = Continuous::Gaussian,
+        /// Continuous actions: log σ before training.
+        pub initial_log_std: f64 = 0.0,
+        /// gSDE: steps after which the exploration is drawn anew; 0: once a rollout.
+        pub sde_sample_steps: usize = 0,
+    }
+}
+
 impl TrainConfig {
     /// Checks every number once, so that nothing later need doubt them.
     ///
@@ -125,7 +234,21 @@ impl TrainConfig {
     pub fn validate(&self) -> Result<(), TrainError> {
         self.run.validate()?;
         match &self.algorithm {
-            Algorithm::Reinforce(config) => config.validate(),
+            Algorithm::Reinforce(config) => {
+                let plain = self.network.recurrent == Cell::None;
+                let expected = "\"none\": REINFORCE works with networks that have no memory";
+                check("network.recurrent", "set", plain, expected)?;
+                let expected = "false: REINFORCE's baseline has a network of its own";
+                check("network.shared", true, !self.network.shared, expected)?;
+                config.validate()
+            }
+            Algorithm::A2c(config) => config.validate(),
+            Algorithm::Ppo(config) => {
+                config.validate()?;
+                let remembering = self.network.recurrent != Cell::None;
+                let (steps, lanes) = (config.n_steps, self.run.lanes);
+                Minibatches::new(config.batch_size, steps, lanes, remembering).map(drop)
+            }
         }
     }
 }
@@ -144,46 +267,98 @@ impl RunConfig {
 
 impl ReinforceConfig {
     fn validate(&self) -> Result<(), TrainError> {
-        let positive = |x: f64| x > 0.0 && x.is_finite();
-        let not_negative = |x: f64| x >= 0.0 && x.is_finite();
         let batch = (1..=1 << 30).contains(&self.batch_steps);
         check("reinforce.batch_steps", self.batch_steps, batch, "between 1 and 2³⁰")?;
-        check("reinforce.gamma", self.gamma, (0.0..=1.0).contains(&self.gamma), "between 0 and 1")?;
-        let lr = self.learning_rate;
-        check(
-            "reinforce.learning_rate",
-            lr,
-            positive(lr),
-            "a positive number, often 0.001 to 0.01",
-        )?;
-        let norm = self.max_grad_norm;
-        check("reinforce.max_grad_norm", norm, not_negative(norm), "positive, or 0 for no limit")?;
-        let bonus = self.entropy_coef;
-        check(
-            "reinforce.entropy_coef",
-            bonus,
-            not_negative(bonus),
-            "0 or a small positive number",
-        )?;
-        let eps = self.adam_epsilon;
-        check("reinforce.adam_epsilon", eps, positive(eps), "a small positive number")?;
-        let lr = self.value_learning_rate;
-        check(
-            "reinforce.value_learning_rate",
-            lr,
-            positive(lr),
-            "a positive number, often 0.001 to 0.01",
-        )?;
+        fraction("reinforce.gamma", self.gamma)?;
+        step_size("reinforce.learning_rate", self.learning_rate)?;
+        limit("reinforce.max_grad_norm", self.max_grad_norm)?;
+        weight("reinforce.entropy_coef", self.entropy_coef)?;
+        small("reinforce.adam_epsilon", self.adam_epsilon)?;
+        step_size("reinforce.value_learning_rate", self.value_learning_rate)?;
         let epochs = (1..=10_000).contains(&self.value_epochs);
         check("reinforce.value_epochs", self.value_epochs, epochs, "between 1 and 10000")?;
-        let log_std = self.initial_log_std;
-        check(
-            "reinforce.initial_log_std",
-            log_std,
-            (-20.0..=2.0).contains(&log_std),
-            "between −20 and 2",
-        )
+        log_std("reinforce.initial_log_std", self.initial_log_std)
     }
+}
+
+impl A2cConfig {
+    fn validate(&self) -> Result<(), TrainError> {
+        count("a2c.n_steps", self.n_steps)?;
+        fraction("a2c.gamma", self.gamma)?;
+        fraction("a2c.gae_lambda", self.gae_lambda)?;
+        step_size("a2c.learning_rate", self.learning_rate)?;
+        fraction("a2c.rms_decay", self.rms_decay)?;
+        small("a2c.rms_epsilon", self.rms_epsilon)?;
+        weight("a2c.entropy_coef", self.entropy_coef)?;
+        weight("a2c.value_coef", self.value_coef)?;
+        limit("a2c.max_grad_norm", self.max_grad_norm)?;
+        log_std("a2c.initial_log_std", self.initial_log_std)
+    }
+}
+
+impl PpoConfig {
+    fn validate(&self) -> Result<(), TrainError> {
+        count("ppo.n_steps", self.n_steps)?;
+        count("ppo.batch_size", self.batch_size)?;
+        let epochs = (1..=10_000).contains(&self.epochs);
+        check("ppo.epochs", self.epochs, epochs, "between 1 and 10000")?;
+        fraction("ppo.gamma", self.gamma)?;
+        fraction("ppo.gae_lambda", self.gae_lambda)?;
+        step_size("ppo.learning_rate", self.learning_rate)?;
+        small("ppo.clip_range", self.clip_range)?;
+        small("ppo.clip_value", self.clip_value.unwrap_or(1.0))?;
+        weight("ppo.entropy_coef", self.entropy_coef)?;
+        weight("ppo.value_coef", self.value_coef)?;
+        limit("ppo.max_grad_norm", self.max_grad_norm)?;
+        small("ppo.target_kl", self.target_kl.unwrap_or(1.0))?;
+        small("ppo.adam_epsilon", self.adam_epsilon)?;
+        log_std("ppo.initial_log_std", self.initial_log_std)
+    }
+}
+
+impl Algorithm {
+    /// The policy that this algorithm trains in an environment with these spaces.
+    pub(crate) fn policy_config(
+        &self,
+        observation: &Space,
+        action: &Space,
+        network: &MlpConfig,
+    ) -> Result<PolicyConfig, TrainError> {
+        let (distribution, log_std) = match self {
+            Self::Reinforce(config) => (Continuous::Gaussian, config.initial_log_std),
+            Self::A2c(config) => (config.distribution, config.initial_log_std),
+            Self::Ppo(config) => (config.distribution, config.initial_log_std),
+        };
+        policy_config(observation, action, network, distribution, log_std as f32)
+    }
+}
+
+fn count(name: &'static str, n: usize) -> Result<(), TrainError> {
+    check(name, n, (1..=1 << 24).contains(&n), "between 1 and 2²⁴")
+}
+
+fn fraction(name: &'static str, x: f64) -> Result<(), TrainError> {
+    check(name, x, (0.0..=1.0).contains(&x), "between 0 and 1")
+}
+
+fn step_size(name: &'static str, x: f64) -> Result<(), TrainError> {
+    check(name, x, x > 0.0 && x.is_finite(), "a positive number, often 0.0001 to 0.01")
+}
+
+fn limit(name: &'static str, x: f64) -> Result<(), TrainError> {
+    check(name, x, x >= 0.0 && x.is_finite(), "positive, or 0 for no limit")
+}
+
+fn weight(name: &'static str, x: f64) -> Result<(), TrainError> {
+    check(name, x, x >= 0.0 && x.is_finite(), "0 or a positive number")
+}
+
+fn small(name: &'static str, x: f64) -> Result<(), TrainError> {
+    check(name, x, x > 0.0 && x.is_finite(), "a small positive number")
+}
+
+fn log_std(name: &'static str, x: f64) -> Result<(), TrainError> {
+    check(name, x, (-20.0..=2.0).contains(&x), "between −20 and 2")
 }
 
 /// Refuses a setting that is not `sound`.
@@ -196,5 +371,5 @@ pub(crate) fn check(
     if sound {
         return Ok(());
     }
-    Err(TrainError::Setting { name, value: value.to_string(), expected })
+    Err(TrainError::Setting { name, value: value.to_string(), expected: expected.to_owned() })
 }

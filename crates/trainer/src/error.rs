@@ -15,7 +15,7 @@ pub enum TrainError {
         /// What it was set to.
         value: String,
         /// What it may be.
-        expected: &'static str,
+        expected: String,
     },
     /// The environment failed, or broke its contract.
     #[error(transparent)]

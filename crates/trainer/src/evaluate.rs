@@ -1,12 +1,12 @@
 //! How good a policy is, on episodes it was not trained on.
 
 use elegante_env::{AnyEnv, EnvError, EnvRng, Reset, VecEnv, VectorEnv};
-use elegante_policy::Policy;
+use elegante_policy::{Actor, Policy};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     TrainError,
-    bridge::{distribution, env_actions, mask_rows, policy_config},
+    bridge::{self, env_actions, mask_rows},
     config::check,
     lanes::{Buffers, ENDLESS},
     returns::mean_std,
@@ -97,12 +97,7 @@ pub(crate) fn check_episodes(name: &'static str, episodes: usize) -> Result<(), 
 fn fits(policy: &Policy, env: &VecEnv<AnyEnv>) -> Result<(), TrainError> {
     let mine = policy.config();
     let (observation, action) = (env.observation_space(), env.action_space());
-    let wanted = policy_config(&observation, &action, &mine.network, 0.0)?;
-    let same_kind = std::mem::discriminant(&mine.action) == std::mem::discriminant(&wanted.action);
-    if same_kind
-        && mine.observation == wanted.observation
-        && mine.action.outputs() == wanted.action.outputs()
-    {
+    if bridge::fits(mine, &observation, &action) {
         return Ok(());
     }
     Err(TrainError::Unsupported(format!(
@@ -127,7 +122,7 @@ fn play(
     first: usize,
     config: &EvalConfig,
 ) -> Result<Vec<Playing>, TrainError> {
-    let device = policy.device();
+    let mut actor = Actor::new(policy, env.lanes());
     let (width, actions) = (policy.config().observation, policy.config().action.outputs());
     let mut observations = vec![0.0; env.lanes() * width];
     let mut playing = Vec::with_capacity(env.lanes());
@@ -141,14 +136,18 @@ fn play(
     let mut out = Buffers::new(active.len(), width);
     while !active.is_empty() {
         let valid = mask_rows(active.iter().map(|&lane| env.action_mask(lane)), actions)?;
-        let distribution = distribution(policy, observations, &valid, &device)?;
+        let distribution = actor.look(&active, &observations, &valid)?;
         let chosen = if config.deterministic {
             distribution.mode()?
         } else {
             let streams = playing.iter_mut().filter(|lane| !lane.over).map(|lane| &mut lane.stream);
             distribution.sample(streams)?
         };
-        env.step_lanes(&active, env_actions(&policy.clip(chosen)), out.rows(active.len(), width))?;
+        env.step_lanes(
+            &active,
+            env_actions(&policy.to_env(chosen)),
+            out.rows(active.len(), width),
+        )?;
 
         observations = Vec::with_capacity(active.len() * width);
         let mut row = 0;

@@ -4,12 +4,12 @@
 //! however many threads share them, and each lane has an environment and an action stream of its own,
 //! so the number of threads changes nothing but the time.
 
-use elegante_env::{AnyEnv, Ending, EnvError, EnvRng, StepOut, VecEnv, VectorEnv};
+use elegante_env::{AnyEnv, Ending, EnvError, EnvRng, StepOut, VecEnv, VectorEnv, state};
 use elegante_policy::{ActionHead, Policy, PolicyConfig};
 
 use crate::{
     TrainError,
-    bridge::{distribution, env_actions, mask_rows},
+    bridge::{env_actions, mask, mask_rows, matrix},
     checkpoint::Checkpoint,
     metrics::Episode,
     streams::{Purpose, stream, training_env_seed},
@@ -100,12 +100,13 @@ impl Lanes {
 
     /// Notes every lane's action stream, observation and environment.
     pub(crate) fn save(&self, checkpoint: &mut Checkpoint) {
-        checkpoint.state.streams = self.lanes().map(|lane| lane.stream.clone()).collect();
+        let streams: Vec<_> = self.lanes().map(|lane| lane.stream.clone()).collect();
+        checkpoint.note("streams", &streams);
         let observations = self.groups.iter().flat_map(|group| &group.observations).copied();
         checkpoint.numbers.insert("observations".into(), observations.collect());
         for group in &self.groups {
             for (i, lane) in group.lanes.iter().enumerate() {
-                if let Some(state) = group.env.save_state(i) {
+                if let Some(state) = group.env.save_state(i).as_ref().and_then(state::save) {
                     checkpoint.bytes.insert(format!("env.{}", lane.number), state);
                 }
             }
@@ -118,7 +119,7 @@ impl Lanes {
         &mut self,
         checkpoint: &mut Checkpoint,
     ) -> Result<Vec<usize>, TrainError> {
-        let (lanes, streams) = (self.lanes().count(), checkpoint.state.streams.clone());
+        let (lanes, streams) = (self.lanes().count(), checkpoint.recall::<Vec<EnvRng>>("streams")?);
         if streams.len() != lanes {
             let reason = format!("has {} lanes where this run has {lanes}", streams.len());
             return Err(TrainError::Checkpoint(reason));
@@ -134,8 +135,8 @@ impl Lanes {
                 saved = rest;
                 lane.stream = streams.next().unwrap_or_else(|| lane.stream.clone());
                 match checkpoint.bytes.remove(&format!("env.{}", lane.number)) {
-                    Some(state) => {
-                        group.env.load_state(i, &state)?;
+                    Some(bytes) => {
+                        group.env.load_state(i, &state::load(&bytes)?)?;
                         group.observations[i * width..(i + 1) * width].copy_from_slice(mine);
                     }
                     None => fresh.push(lane.number),
@@ -231,12 +232,14 @@ impl Group {
             }
             let observed = self.observe(&active);
             let valid = self.masks(&active)?;
-            let distribution = distribution(policy, observed, &valid, &device)?;
+            policy.config().action.check_mask(&valid)?;
+            let valid = mask(&valid, self.actions, &device);
+            let distribution = policy.forward(matrix(observed, self.width, &device), valid);
             let streams =
                 self.lanes.iter_mut().filter(|lane| lane.active).map(|lane| &mut lane.stream);
             let drawn = distribution.sample(streams)?;
             // The batch keeps what was drawn; the environment gets the nearest thing it allows.
-            let taken = policy.clip(drawn.clone());
+            let taken = policy.to_env(drawn.clone());
             let step = out.rows(active.len(), self.width);
             let stepped = self.env.step_lanes(&active, env_actions(&taken), step);
             stepped.map_err(|error| numbered(error, self.first))?;
@@ -328,6 +331,16 @@ impl Buffers {
             rewards: vec![0.0; lanes],
             endings: vec![None; lanes],
         }
+    }
+
+    /// The final observation of a row whose episode the last step ended.
+    pub(crate) fn final_row(&self, row: usize, width: usize) -> &[f32] {
+        &self.final_observations[row * width..(row + 1) * width]
+    }
+
+    /// All final observations; rows whose episode goes on hold older ones.
+    pub(crate) fn final_observations_mut(&mut self) -> &mut [f32] {
+        &mut self.final_observations
     }
 
     /// The first `rows` rows, for a step of that many lanes.

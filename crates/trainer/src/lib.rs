@@ -1,27 +1,33 @@
 #![doc = include_str!("../README.md")]
 #![warn(clippy::print_stdout)]
 
+pub mod advantages;
 mod algorithms;
 mod bridge;
 mod checkpoint;
+mod collector;
 mod config;
 mod error;
 mod evaluate;
 mod lanes;
 pub mod loss;
 mod metrics;
+mod minibatches;
 pub mod optim;
 pub mod returns;
+mod rollout;
 mod schedule;
 mod streams;
 mod trainer;
 mod trajectories;
 
-pub use bridge::{env_actions, policy_config};
-pub use config::{Algorithm, Estimator, ReinforceConfig, RunConfig, TrainConfig};
+pub use bridge::{env_actions, fits, policy_config};
+pub use config::{
+    A2cConfig, Algorithm, Continuous, Estimator, PpoConfig, ReinforceConfig, RunConfig, TrainConfig,
+};
 pub use error::TrainError;
 pub use evaluate::{EvalConfig, Evaluation, evaluate};
-pub use metrics::{Episode, Progress, UpdateMetrics};
+pub use metrics::{Episode, Progress, UpdateMetrics, Values};
 pub use schedule::Schedule;
 pub use streams::{Purpose, evaluation_seed, stream, training_env_seed};
 pub use trainer::{Event, Restored, Stop, Trainer};

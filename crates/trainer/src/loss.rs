@@ -14,10 +14,122 @@ pub fn policy_gradient(log_prob: Tensor<1>, weight: Tensor<1>, trajectories: usi
     -(log_prob * weight.detach()).sum() / trajectories as f32
 }
 
-/// L(φ) = (1/T) Σₜ (Gₜ − Vφ(sₜ))², without the ½ that some write (SB3's scale).
+/// L(θ) = −mean log πθ(aₜ|sₜ) · Âₜ: the same surrogate as a mean over steps (Mnih et al., 2016, A3C),
+/// with advantages for weights.
+///
+/// # Shapes
+/// `log_prob`, `advantage`: `[steps]`; result: `[1]`.
+pub fn advantage_policy_gradient(log_prob: Tensor<1>, advantage: Tensor<1>) -> Tensor<1> {
+    -(log_prob * advantage.detach()).mean()
+}
+
+/// L(θ) = −mean min(ρₜÂₜ, clip(ρₜ, 1 − ε, 1 + ε)Âₜ) with ρₜ = πθ(aₜ|sₜ)/πold(aₜ|sₜ): PPO's clipped
+/// surrogate (Schulman et al., 2017, eq. 7). At ρ = 1 its gradient is the policy gradient's.
+///
+/// # Shapes
+/// `log_prob`, `old_log_prob`, `advantage`: `[steps]`; result: `[1]`.
+pub fn clipped_surrogate(
+    log_prob: Tensor<1>,
+    old_log_prob: Tensor<1>,
+    advantage: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<1> {
+    let advantage = advantage.detach();
+    let ρ = (log_prob - old_log_prob.detach()).exp();
+    let clipped = ρ.clone().clamp(1.0 - epsilon, 1.0 + epsilon);
+    -(ρ * advantage.clone()).min_pair(clipped * advantage).mean()
+}
+
+/// L(φ) = mean (Gₜ − Vφ(sₜ))², without the ½ that some write (Stable-Baselines3's scale).
 ///
 /// # Shapes
 /// `value`, `target`: `[steps]`; result: `[1]`.
 pub fn value_mse(value: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
     (value - target.detach()).square().mean()
+}
+
+/// The same with the value kept within ±ε of the old one before it is compared: PPO's value clipping
+/// as in Stable-Baselines3.
+///
+/// # Shapes
+/// `value`, `old_value`, `target`: `[steps]`; result: `[1]`.
+pub fn clipped_value_mse(
+    value: Tensor<1>,
+    old_value: Tensor<1>,
+    target: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<1> {
+    let old = old_value.detach();
+    let clipped = old.clone() + (value - old).clamp(-epsilon, epsilon);
+    value_mse(clipped, target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elegante_policy::DeviceChoice;
+
+    fn vector(values: &[f32]) -> Tensor<1> {
+        let device = DeviceChoice::Auto.open().unwrap().autodiff();
+        Tensor::from_data(values, &device)
+    }
+
+    fn host(tensor: Tensor<1>) -> Vec<f64> {
+        tensor.into_data().iter::<f64>().collect()
+    }
+
+    /// The loss and its gradient by log πθ.
+    fn surrogate(old: &[f32], new: &[f32], advantage: &[f32], ε: f64) -> (f64, Vec<f64>) {
+        let log_prob = vector(new).require_grad();
+        let loss = clipped_surrogate(log_prob.clone(), vector(old), vector(advantage), ε);
+        let gradient = log_prob.grad(&loss.backward()).unwrap();
+        (host(loss)[0], host(gradient))
+    }
+
+    #[test]
+    fn the_clipped_surrogate_by_hand() {
+        // ρ = 1.5 and 0.5 with ε = 0.2, each with a gain and with a loss.
+        let (up, down) = (1.5f32.ln(), 0.5f32.ln());
+        let (loss, gradient) =
+            surrogate(&[0.0; 4], &[up, up, down, down], &[1.0, -1.0, 1.0, -1.0], 0.2);
+        // min: 1.2 (clipped), −1.5, 0.5, −0.8 (clipped); the mean is −0.15, the loss its negative.
+        assert!((loss - 0.15).abs() < 1e-6, "{loss}");
+        // Clipped terms have no gradient; the others ρÂ, over −n.
+        let expected = [0.0, 1.5 / 4.0, -0.5 / 4.0, 0.0];
+        for (ours, theirs) in gradient.iter().zip(expected) {
+            assert!((ours - theirs).abs() < 1e-6, "{gradient:?}");
+        }
+    }
+
+    #[test]
+    fn at_the_old_policy_all_surrogates_have_one_gradient() {
+        let (log_prob, advantage) = ([-0.7f32, -1.2, -0.1], [2.0f32, -1.0, 0.5]);
+        let (_, clipped) = surrogate(&log_prob, &log_prob, &advantage, 0.2);
+        let plain = vector(&log_prob).require_grad();
+        let loss = advantage_policy_gradient(plain.clone(), vector(&advantage));
+        let expected = host(plain.grad(&loss.backward()).unwrap());
+        for (ours, theirs) in clipped.iter().zip(expected) {
+            assert!((ours - theirs).abs() < 1e-6, "{clipped:?}");
+        }
+    }
+
+    #[test]
+    fn value_losses_by_hand() {
+        let (value, old, target) = (vector(&[1.0, 5.0]), vector(&[0.0, 4.5]), vector(&[3.0, 5.0]));
+        assert_eq!(host(value_mse(value.clone(), target.clone())), [2.0]);
+        // 1 is kept within 0 ± ½, and 5 lies within 4.5 ± ½: ((½ − 3)² + 0)/2.
+        assert_eq!(host(clipped_value_mse(value, old, target, 0.5)), [3.125]);
+    }
+
+    #[test]
+    fn targets_and_old_numbers_get_no_gradient() {
+        let all = || vector(&[0.3, -0.2]).require_grad();
+        let (old, advantage, target, before) = (all(), all(), all(), all());
+        let loss = clipped_surrogate(all(), old.clone(), advantage.clone(), 0.2)
+            + clipped_value_mse(all(), before.clone(), target.clone(), 0.2);
+        let gradients = loss.backward();
+        for tensor in [old, advantage, target, before] {
+            assert!(tensor.grad(&gradients).is_none());
+        }
+    }
 }

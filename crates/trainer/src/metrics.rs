@@ -1,6 +1,6 @@
 //! What a run tells of itself.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use elegante_env::Ending;
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,11 @@ pub struct Episode {
     pub ending: Ending,
 }
 
+/// Measurements by name.
+pub type Values = BTreeMap<&'static str, f64>;
+
 /// What one update did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct UpdateMetrics {
     /// Number of this update, from 1.
     pub update: u64,
@@ -37,26 +40,51 @@ pub struct UpdateMetrics {
     pub mean_length_100: f64,
     /// Steps in this update's batch.
     pub batch_steps: usize,
-    /// Trajectories in this update's batch.
+    /// Episodes that ended in this update's batch.
     pub batch_episodes: usize,
-    /// Mean return of this update's batch.
+    /// Mean return of those; NaN when there were none.
     pub batch_return: f64,
-    /// Value of the surrogate; only its gradient means anything.
+    /// Value of the loss. A policy gradient's surrogate means nothing by itself; only its gradient
+    /// does.
     pub loss: f64,
     /// Mean entropy of πθ(·|sₜ) over the batch, in nats.
     pub entropy: f64,
-    /// Global norm of the policy's gradient, before clipping.
+    /// Global norm of the gradient, before clipping; the mean where an update takes several steps.
     pub grad_norm: f64,
-    /// The policy's step size.
+    /// The step size.
     pub learning_rate: f64,
-    /// Mean squared error of the value network on its standardised targets, in the last of its steps.
-    pub value_loss: Option<f64>,
-    /// Share of the variance of Gₜ that the value network foresaw, before it learnt from this batch.
-    pub explained_variance: Option<f64>,
+    /// What only some algorithms have, by the field's usual names: `value_loss`,
+    /// `explained_variance`, `policy_loss`, `approx_kl`, `clip_fraction`, `std` and so on. They stand
+    /// beside the other fields in JSON.
+    #[serde(flatten)]
+    pub values: Values,
     /// Seconds since the trainer was made.
     pub seconds: f64,
     /// Environment steps a second, since the trainer was made.
     pub steps_per_second: f64,
+}
+
+/// Means of measurements that are made several times in an update.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Means(BTreeMap<&'static str, (f64, f64)>);
+
+impl Means {
+    pub(crate) fn add(&mut self, name: &'static str, value: f64) {
+        let (sum, count) = self.0.entry(name).or_default();
+        *sum += value;
+        *count += 1.0;
+    }
+
+    /// Takes out the mean of `name`; NaN if it was never measured.
+    pub(crate) fn take(&mut self, name: &str) -> f64 {
+        let (sum, count) = self.0.remove(name).unwrap_or_default();
+        sum / count
+    }
+
+    /// The means that are left.
+    pub(crate) fn finish(self) -> Values {
+        self.0.into_iter().map(|(name, (sum, count))| (name, sum / count)).collect()
+    }
 }
 
 /// How far a run has come.

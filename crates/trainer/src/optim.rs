@@ -1,11 +1,11 @@
-//! One step of gradient descent: backward, one flat gradient, its global norm, Adam.
+//! One step of gradient descent: backward, one flat gradient, its global norm, Adam or RMSprop.
 //!
 //! The parameters of a small network are a few thousand numbers. As one flat vector on the host they
 //! are clipped and updated in one pass and checkpointed as they are, where burn's optimiser takes
 //! about 5 µs for each tensor; and burn's own norm clipping looks at one tensor at a time.
 
-use burn::{module::Module, tensor::Tensor};
-use elegante_policy::params;
+use burn::tensor::Tensor;
+use elegante_policy::params::{self, Parameters};
 
 use crate::TrainError;
 
@@ -46,6 +46,85 @@ impl Adam {
     }
 }
 
+/// RMSprop (Tieleman & Hinton, 2012) on a flat vector, as in PyTorch, without momentum.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RmsProp {
+    /// Running mean of squared gradients.
+    pub(crate) second: Vec<f32>,
+    decay: f32,
+    epsilon: f32,
+}
+
+impl RmsProp {
+    /// A mean of zero for `parameters` numbers; `decay` is PyTorch's α.
+    pub fn new(parameters: usize, decay: f64, epsilon: f64) -> Self {
+        Self { second: vec![0.0; parameters], decay: decay as f32, epsilon: epsilon as f32 }
+    }
+
+    /// v ← α v + (1 − α) g², θ ← θ − lr g/(√v + ε).
+    pub fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) {
+        let (decay, step) = (self.decay, learning_rate as f32);
+        for ((θ, g), v) in parameters.iter_mut().zip(gradient).zip(&mut self.second) {
+            *v = decay * *v + (1.0 - decay) * g * g;
+            *θ -= step * g / (v.sqrt() + self.epsilon);
+        }
+    }
+}
+
+/// One of the optimisers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Optimizer {
+    Adam(Adam),
+    RmsProp(RmsProp),
+}
+
+impl Optimizer {
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) {
+        match self {
+            Self::Adam(adam) => adam.step(parameters, gradient, learning_rate),
+            Self::RmsProp(rms) => rms.step(parameters, gradient, learning_rate),
+        }
+    }
+
+    /// The running mean of squared gradients.
+    fn second(&self) -> &Vec<f32> {
+        match self {
+            Self::Adam(adam) => &adam.second,
+            Self::RmsProp(rms) => &rms.second,
+        }
+    }
+
+    /// Everything it keeps for each parameter, by name.
+    pub(crate) fn moments(&self) -> Vec<(&'static str, &Vec<f32>)> {
+        match self {
+            Self::Adam(adam) => vec![("adam.m", &adam.first), ("adam.v", &adam.second)],
+            Self::RmsProp(rms) => vec![("rmsprop.v", &rms.second)],
+        }
+    }
+
+    /// The same, to be overwritten.
+    pub(crate) fn moments_mut(&mut self) -> Vec<(&'static str, &mut Vec<f32>)> {
+        match self {
+            Self::Adam(adam) => vec![("adam.m", &mut adam.first), ("adam.v", &mut adam.second)],
+            Self::RmsProp(rms) => vec![("rmsprop.v", &mut rms.second)],
+        }
+    }
+
+    /// Steps made, where they matter.
+    pub(crate) fn steps(&self) -> u64 {
+        match self {
+            Self::Adam(adam) => adam.steps,
+            Self::RmsProp(_) => 0,
+        }
+    }
+
+    pub(crate) fn set_steps(&mut self, steps: u64) {
+        if let Self::Adam(adam) = self {
+            adam.steps = steps;
+        }
+    }
+}
+
 /// Scales `gradient` to the norm `largest` if it is longer (0: never), the norm being taken over all
 /// parameters at once; returns the norm from before (Pascanu et al., 2013).
 pub fn clip_global_norm(gradient: &mut [f32], largest: f64) -> f64 {
@@ -61,7 +140,7 @@ pub fn clip_global_norm(gradient: &mut [f32], largest: f64) -> f64 {
 #[derive(Clone, Debug)]
 pub(crate) struct Learner<M> {
     pub(crate) module: M,
-    pub(crate) adam: Adam,
+    pub(crate) optimizer: Optimizer,
     max_grad_norm: f64,
 }
 
@@ -73,13 +152,20 @@ pub(crate) struct Descent {
     pub(crate) grad_norm: f64,
 }
 
-impl<M: Module> Learner<M> {
-    pub(crate) fn new(module: M, epsilon: f64, max_grad_norm: f64) -> Self {
-        let adam = Adam::new(module.num_params(), epsilon);
-        Self { module, adam, max_grad_norm }
+impl<M: Parameters + Clone> Learner<M> {
+    /// A learner with Adam.
+    pub(crate) fn adam(module: M, epsilon: f64, max_grad_norm: f64) -> Self {
+        let optimizer = Optimizer::Adam(Adam::new(module.count(), epsilon));
+        Self { module, optimizer, max_grad_norm }
     }
 
-    /// Makes one Adam step down the gradient of `loss`.
+    /// A learner with RMSprop.
+    pub(crate) fn rms_prop(module: M, decay: f64, epsilon: f64, max_grad_norm: f64) -> Self {
+        let optimizer = Optimizer::RmsProp(RmsProp::new(module.count(), decay, epsilon));
+        Self { module, optimizer, max_grad_norm }
+    }
+
+    /// Makes one step down the gradient of `loss`.
     ///
     /// # Errors
     /// When the loss, its gradient or a new weight is not finite; the module is then as it was, the
@@ -104,9 +190,9 @@ impl<M: Module> Learner<M> {
         finite("norm of the gradient", grad_norm)?;
 
         let mut flat = params::flatten(&self.module);
-        self.adam.step(&mut flat, &gradient, learning_rate);
+        self.optimizer.step(&mut flat, &gradient, learning_rate);
         // The square of a finite gradient overflows when it is absurd, as does an absurd step.
-        for (what, numbers) in [("second moment", &self.adam.second), ("new weight", &flat)] {
+        for (what, numbers) in [("second moment", self.optimizer.second()), ("new weight", &flat)] {
             numbers.iter().try_for_each(|&x| finite(what, f64::from(x)).map(drop))?;
         }
         self.replace(&flat);
@@ -134,6 +220,18 @@ mod tests {
         adam.step(&mut θ, &[1.0, 0.0], 0.1);
         let (m, v) = (0.145f64 / 0.19, 0.001_249_75f64 / 0.001_999);
         assert!((f64::from(θ[0]) - (0.9 - 0.1 * m / v.sqrt())).abs() < 1e-6, "{θ:?}");
+    }
+
+    #[test]
+    fn rms_prop_by_hand() {
+        let mut rms = RmsProp::new(1, 0.99, 1e-5);
+        let mut θ = [1.0];
+        rms.step(&mut θ, &[2.0], 0.1);
+        // v = 0.01·4 = 0.04: a step of 0.1·2/0.2 = 1.
+        assert!(θ[0].abs() < 1e-4, "{θ:?}");
+        rms.step(&mut θ, &[-1.0], 0.1);
+        let v = 0.99f64 * 0.04 + 0.01;
+        assert!((f64::from(θ[0]) - 0.1 / v.sqrt()).abs() < 1e-4, "{θ:?}");
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub enum Purpose {
     EvaluationEnv = 4,
     /// Actions drawn in an evaluation episode.
     EvaluationAction = 5,
+    /// The order of steps in minibatches.
+    Shuffle = 6,
 }
 
 /// The stream of `seed` for `purpose` and, where there are several, this `lane`.

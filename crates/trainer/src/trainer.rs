@@ -2,16 +2,15 @@
 
 use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
-use elegante_env::{AnyEnv, DynEnv, Env, EnvError};
-use elegante_policy::Policy;
+use burn::tensor::Device;
+use elegante_env::{AnyEnv, DynEnv, Env, EnvError, EnvRng};
+use elegante_policy::{AnyNetwork, Policy};
 
 use crate::{
-    Algorithm, TrainConfig, TrainError,
-    algorithms::Reinforce,
-    bridge::policy_config,
+    TrainConfig, TrainError,
+    algorithms::{Batch, Build, Method, Setup},
     checkpoint::{Checkpoint, State},
     evaluate::{EvalConfig, Evaluation, evaluate},
-    lanes::Lanes,
     metrics::{Episode, Progress, Recent, UpdateMetrics},
 };
 
@@ -69,8 +68,7 @@ type Factory = Arc<dyn Fn() -> Result<AnyEnv, EnvError> + Send + Sync>;
 pub struct Trainer {
     config: TrainConfig,
     make: Factory,
-    lanes: Lanes,
-    algorithm: Reinforce,
+    method: Box<dyn Method>,
     progress: Progress,
     recent: Recent,
     episodes: Vec<Episode>,
@@ -101,28 +99,48 @@ impl Trainer {
         config: TrainConfig,
         make: impl Fn() -> Result<AnyEnv, EnvError> + Send + Sync + 'static,
     ) -> Result<Self, TrainError> {
+        Self::begin(config, Arc::new(make), None)
+    }
+
+    /// A run with networks of your own in place of those that `config.network` describes: `build` makes
+    /// the policy's, then the value function's if the algorithm has one, from the number of inputs and
+    /// outputs, a stream to draw weights from and the device to put them on. With `network.shared` it
+    /// makes one for both, whose last output is the value. `examples/custom_network.rs` shows a whole
+    /// run.
+    ///
+    /// A policy's file can't describe such a network: `Policy::from_safetensors_with` reads it again.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), or when a network has other outputs than were asked for, a memory that
+    /// the algorithm has no use for, or no features to explore with where the distribution is gSDE.
+    pub fn with_networks<E: Env + 'static>(
+        config: TrainConfig,
+        env_fn: impl Fn() -> E + Send + Sync + 'static,
+        build: impl Fn(usize, usize, &mut EnvRng, &Device) -> AnyNetwork,
+    ) -> Result<Self, TrainError> {
+        Self::begin(config, Arc::new(move || Ok(AnyEnv::new(env_fn()))), Some(&build))
+    }
+
+    fn begin(
+        config: TrainConfig,
+        make: Factory,
+        build: Option<Build<'_>>,
+    ) -> Result<Self, TrainError> {
         config.validate()?;
         let began = Instant::now();
         let device = config.device.open()?.autodiff();
-        let Algorithm::Reinforce(reinforce) = &config.algorithm;
         let threads = match config.run.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
         let envs = (0..config.run.lanes).map(|_| make()).collect::<Result<Vec<_>, _>>()?;
-        let policy = policy_config(
-            &envs[0].observation_space(),
-            &envs[0].action_space(),
-            &config.network,
-            reinforce.initial_log_std as f32,
-        )?;
-        let seed = config.run.seed;
-        let algorithm =
-            Reinforce::new(reinforce.clone(), &policy, &config.network, seed, threads, device)?;
+        let (observation, action) = (envs[0].observation_space(), envs[0].action_space());
+        let policy = config.algorithm.policy_config(&observation, &action, &config.network)?;
+        let (network, seed) = (&config.network, config.run.seed);
+        let setup = Setup { envs, policy, network, seed, threads, device, build };
         Ok(Self {
-            lanes: Lanes::new(envs, seed, &policy, threads)?,
-            algorithm,
-            make: Arc::new(make),
+            method: config.algorithm.begin(setup)?,
+            make,
             progress: Progress::default(),
             recent: Recent::default(),
             episodes: Vec::new(),
@@ -150,7 +168,7 @@ impl Trainer {
 
     /// The policy as it stands, ready to act.
     pub fn policy(&self) -> Policy {
-        self.algorithm.acting()
+        self.method.acting()
     }
 
     /// One update: collects a batch, learns from it, and says what happened.
@@ -161,42 +179,41 @@ impl Trainer {
     pub fn step(&mut self) -> Result<UpdateMetrics, TrainError> {
         // Schedules are functions of the fraction of the run that is left when the batch begins.
         let left = 1.0 - self.progress.steps as f64 / self.config.run.steps as f64;
-        let policy = self.algorithm.acting();
-        let (batch, episodes) = self.lanes.collect(&policy, self.algorithm.batch_steps())?;
         let number = self.progress.updates + 1;
-        let update = self.algorithm.update(&batch, left.max(0.0), number)?;
+        let Batch { steps, episodes, learnt } = self.method.update(left.max(0.0), number)?;
 
-        self.note(episodes);
         self.progress.updates = number;
+        self.note(steps, episodes);
         let seconds = self.seconds();
+        let returns = self.episodes.iter().map(|episode| episode.episode_return);
         Ok(UpdateMetrics {
             update: number,
             steps: self.progress.steps,
             episodes: self.progress.episodes,
             mean_return_100: self.recent.mean_return(),
             mean_length_100: self.recent.mean_length(),
-            batch_steps: batch.steps(),
-            batch_episodes: batch.count(),
-            batch_return: batch.returns().sum::<f64>() / batch.count() as f64,
-            loss: update.loss,
-            entropy: update.entropy,
-            grad_norm: update.grad_norm,
-            learning_rate: update.learning_rate,
-            value_loss: update.value_loss,
-            explained_variance: update.explained_variance,
+            batch_steps: steps,
+            batch_episodes: self.episodes.len(),
+            batch_return: returns.sum::<f64>() / self.episodes.len() as f64,
+            loss: learnt.loss,
+            entropy: learnt.entropy,
+            grad_norm: learnt.grad_norm,
+            learning_rate: learnt.learning_rate,
+            values: learnt.values,
             seconds,
             steps_per_second: self.progress.steps as f64 / seconds,
         })
     }
 
-    /// Counts the episodes of a batch.
-    fn note(&mut self, mut episodes: Vec<Episode>) {
+    /// Counts the steps and episodes of a batch.
+    fn note(&mut self, steps: usize, mut episodes: Vec<Episode>) {
         for episode in &mut episodes {
             self.progress.episodes += 1;
-            self.progress.steps += episode.length as u64;
-            (episode.index, episode.steps) = (self.progress.episodes, self.progress.steps);
+            episode.index = self.progress.episodes;
+            episode.steps += self.progress.steps;
             self.recent.push(episode);
         }
+        self.progress.steps += steps as u64;
         self.episodes = episodes;
     }
 
@@ -289,11 +306,9 @@ impl Trainer {
             recent: self.recent.clone(),
             next_evaluation: self.next_evaluation,
             seconds: self.seconds(),
-            algorithm: Default::default(),
-            streams: Vec::new(),
+            parts: Default::default(),
         });
-        self.algorithm.save(&mut checkpoint);
-        self.lanes.save(&mut checkpoint);
+        self.method.save(&mut checkpoint);
         checkpoint.to_bytes()
     }
 
@@ -305,8 +320,7 @@ impl Trainer {
     /// trainer should then not be used any further.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<Restored, TrainError> {
         let mut checkpoint = Checkpoint::from_bytes(bytes)?;
-        self.algorithm.restore(&mut checkpoint)?;
-        let fresh_lanes = self.lanes.restore(&mut checkpoint)?;
+        let fresh_lanes = self.method.restore(&mut checkpoint)?;
         let state = checkpoint.state;
         self.progress = state.progress;
         self.recent = state.recent;

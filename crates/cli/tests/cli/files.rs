@@ -64,7 +64,7 @@ fn a_policy_of_another_environment_is_refused_with_both_shapes() {
         (4, ActionHead::Categorical { n: 3 }),
         (4, gaussian),
     ] {
-        let config = PolicyConfig { observation, action, network: MlpConfig::default() };
+        let config = PolicyConfig::new(observation, action, MlpConfig::default());
         let outputs = config.action.outputs();
         let policy = config.init(&mut EnvRng::new(0), &device).unwrap();
         policy.save(place.path("run/policy.safetensors")).unwrap();

@@ -57,6 +57,41 @@ fn a_film_is_a_gif_with_a_picture_for_every_other_step() {
 }
 
 #[test]
+fn a_directory_of_pictures_has_every_state_and_nothing_else() {
+    let place = Place::new();
+    place.train("run", "--steps 2000");
+    let told = place.ok("play run --png-dir a/frames --seed 3 --episodes 2");
+    let names = place.names("a/frames");
+    // The table has a heading and no row for the first state of either episode.
+    let states = place.ok("play run --seed 3 --episodes 2").out.lines().count() - 1 + 2;
+    let numbered: Vec<String> = (0..states).map(|i| format!("frame-{i:06}.png")).collect();
+    assert_eq!(names, numbered);
+    assert!(told.out.contains(&format!("frames: {states} pictures")), "{}", told.out);
+
+    let scene = {
+        let mut env = elegante::env::CartPole::default();
+        let seed = elegante::trainer::evaluation_seed(3, 0);
+        elegante::Env::reset(&mut env, &elegante::Reset::seeded(seed), &mut [0.0; 4]).unwrap();
+        elegante::Env::scene(&env).unwrap()
+    };
+    let first = place.bytes("a/frames/frame-000000.png");
+    let mut reader = png::Decoder::new(std::io::Cursor::new(first)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!((info.width, info.color_type), (600, png::ColorType::Rgb));
+    let drawn = elegante::env::render::rasterise(&scene, 600, info.height as usize);
+    assert!(drawn.pixels == pixels, "another picture than the first state's");
+
+    let again = place.run("play run --png-dir a/frames");
+    assert_eq!(again.code, Some(2));
+    assert!(again.err.contains("a/frames is not empty"), "{}", again.err);
+    assert_eq!(place.names("a/frames"), numbered);
+    place.write("file", "precious");
+    let ran = place.run("play run --png-dir file");
+    assert!(ran.code == Some(1) && ran.err.contains("file: "), "{}", ran.err);
+}
+
+#[test]
 fn environments_and_algorithms_are_listed_for_machines_and_people() {
     let place = Place::new();
     let envs = place.ok("envs --json").json();

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     episode::{Episode, sized},
-    limited,
+    limited, one_by_one,
 };
 use crate::{
     BoxSpace, Discrete, Entry, Env, EnvError, Reset, Scene, Space, Step,
@@ -358,12 +358,12 @@ impl Env for Acrobot {
 
 /// The registry's entry of this name.
 pub(super) fn entry(id: &'static str, steps: usize, threshold: f64) -> Entry {
-    let make = move |options: &toml::Table| {
-        limited(Acrobot::new(AcrobotParams::from_options(options)?), steps)
-    };
+    let read = |options: &toml::Table| AcrobotParams::from_options(options).map(Acrobot::new);
+    let summary = "swing a two-link arm above a line, with a motor in its elbow";
     let usual = AcrobotParams::default();
     let torques = usual.avail_torque.map(toml::Value::Float).to_vec();
-    Entry::new(id, "swing a two-link arm above a line, with a motor in its elbow", make)
+    Entry::new(id, summary, move |options| limited(read(options)?, steps))
+        .vector(move |lanes, options| one_by_one(&read(options)?, lanes, steps))
         .max_episode_steps(steps)
         .reward_threshold(threshold)
         .option(

@@ -4,9 +4,9 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::{episode::sized, limited};
+use super::{batched, episode::sized, limited, trig};
 use crate::{
-    BoxSpace, Discrete, Entry, Env, EnvError, EnvRng, Reset, Scene, Space, Step,
+    Batch, BoxSpace, Discrete, Entry, Env, EnvError, EnvRng, Lane, Reset, Scene, Space, Step,
     options::{LOW_HIGH, Options},
     scene::{BLACK, Rgb},
     state,
@@ -26,6 +26,8 @@ const TAU: f64 = 0.02;
 /// 12° in radians.
 const THETA_LIMIT: f64 = 12.0 * 2.0 * PI / 360.0;
 const X_LIMIT: f64 = 2.4;
+/// Every number of the initial state lies between ± this.
+const INITIAL: f64 = 0.05;
 
 /// Gymnasium's CartPole: initial states, physics and rewards are the same to the last bit, wherever
 /// the platform's sine and cosine are NumPy's (on Linux they are).
@@ -72,6 +74,11 @@ impl CartPole {
         self.state
     }
 
+    /// The reward of a step after which the episode goes on, and of the one that ends it.
+    fn rewards(&self) -> (f64, f64) {
+        if self.sutton_barto_reward { (0.0, -1.0) } else { (1.0, 1.0) }
+    }
+
     /// Goes on from this state, whether or not an episode was under way.
     ///
     /// # Errors
@@ -88,8 +95,7 @@ impl CartPole {
 /// One Euler step of the physics, in Gymnasium's order of operations: any other rounds differently,
 /// and the pole multiplies the difference by e⁴ every second.
 #[inline]
-fn advance([x, x_dot, theta, theta_dot]: [f64; 4], force: f64) -> [f64; 4] {
-    let (sin, cos) = theta.sin_cos();
+fn advance([x, x_dot, theta, theta_dot]: [f64; 4], (sin, cos): (f64, f64), force: f64) -> [f64; 4] {
     let temp = (force + POLE_MASS_LENGTH * (theta_dot * theta_dot) * sin) / TOTAL_MASS;
     let theta_acc = (GRAVITY * sin - cos * temp)
         / (LENGTH * (4.0 / 3.0 - MASS_POLE * (cos * cos) / TOTAL_MASS));
@@ -97,8 +103,10 @@ fn advance([x, x_dot, theta, theta_dot]: [f64; 4], force: f64) -> [f64; 4] {
     [x + TAU * x_dot, x_dot + TAU * x_acc, theta + TAU * theta_dot, theta_dot + TAU * theta_acc]
 }
 
+#[inline]
 fn fallen([x, _, theta, _]: [f64; 4]) -> bool {
-    !(-X_LIMIT..=X_LIMIT).contains(&x) || !(-THETA_LIMIT..=THETA_LIMIT).contains(&theta)
+    // `|` and no branch, so that the lanes of a batch go on side by side.
+    (x.abs() > X_LIMIT) | (theta.abs() > THETA_LIMIT)
 }
 
 impl Env for CartPole {
@@ -118,7 +126,7 @@ impl Env for CartPole {
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = sized::<4>(obs)?;
         let (low, high) =
-            Options::of_reset("CartPole", &reset.options, LOW_HIGH)?.bounds(-0.05, 0.05)?;
+            Options::of_reset("CartPole", &reset.options, LOW_HIGH)?.bounds(-INITIAL, INITIAL)?;
         if let Some(seed) = reset.seed {
             self.rng = EnvRng::new(seed);
         }
@@ -137,16 +145,12 @@ impl Env for CartPole {
             1 => FORCE,
             _ => return Err(EnvError::action_out_of_space(action, self.action_space())),
         };
-        let state = advance(state, force);
+        let state = advance(state, state[2].sin_cos(), force);
         let over = fallen(state);
         (self.state, self.shown) = ((!over).then_some(state), state);
         *obs = state.map(|x| x as f32);
-        Ok(match (over, self.sutton_barto_reward) {
-            (false, false) => Step::going(1.0),
-            (false, true) => Step::going(0.0),
-            (true, false) => Step::terminated(1.0),
-            (true, true) => Step::terminated(-1.0),
-        })
+        let (going, last) = self.rewards();
+        Ok(if over { Step::terminated(last) } else { Step::going(going) })
     }
 
     fn save_state(&self) -> Option<Vec<u8>> {
@@ -169,13 +173,64 @@ impl Env for CartPole {
     }
 }
 
+impl Batch<4, 4, 1> for CartPole {
+    fn lane(&self) -> Lane<4> {
+        let under_way = self.state.is_some();
+        Lane { state: self.shown, under_way, rng: self.rng.clone() }
+    }
+
+    fn set_lane(&mut self, Lane { state, under_way, rng }: Lane<4>) {
+        *self = Self { rng, state: under_way.then_some(state), shown: state, ..*self };
+    }
+
+    #[inline]
+    fn begin(&self, rng: &mut EnvRng) -> [f64; 4] {
+        [(); 4].map(|()| rng.uniform(-INITIAL, INITIAL))
+    }
+
+    #[inline]
+    fn observe(&self, state: [f64; 4]) -> [f32; 4] {
+        state.map(|x| x as f32)
+    }
+
+    fn check(&self, actions: &[[usize; 1]]) -> Result<(), EnvError> {
+        self.action_space().check(actions.as_flattened())
+    }
+
+    fn advance<const W: usize>(
+        &self,
+        [x, x_dot, theta, theta_dot]: [&mut [f64; W]; 4],
+        actions: &[[usize; 1]; W],
+        obs: &mut [[f32; 4]; W],
+        rewards: &mut [f64; W],
+        terminated: &mut [bool; W],
+    ) {
+        let (sin, cos) = trig::sin_cos(theta);
+        for i in 0..W {
+            let force = if actions[i] == [1] { FORCE } else { -FORCE };
+            let before = [x[i], x_dot[i], theta[i], theta_dot[i]];
+            [x[i], x_dot[i], theta[i], theta_dot[i]] = advance(before, (sin[i], cos[i]), force);
+        }
+        let (going, last) = self.rewards();
+        for i in 0..W {
+            let state = [x[i], x_dot[i], theta[i], theta_dot[i]];
+            terminated[i] = fallen(state);
+            rewards[i] = if terminated[i] { last } else { going };
+        }
+        for i in 0..W {
+            obs[i] = self.observe([x[i], x_dot[i], theta[i], theta_dot[i]]);
+        }
+    }
+}
+
 /// The registry's entry of this name.
 pub(super) fn entry(id: &'static str, steps: usize, threshold: f64) -> Entry {
-    let make = move |options: &toml::Table| {
-        let reward = Options::new("CartPole", options).flag("sutton_barto_reward", false)?;
-        limited(CartPole::new(reward), steps)
+    let read = |options: &toml::Table| {
+        Options::new("CartPole", options).flag("sutton_barto_reward", false).map(CartPole::new)
     };
-    Entry::new(id, "balance a pole on a cart that is pushed left or right", make)
+    let summary = "balance a pole on a cart that is pushed left or right";
+    Entry::new(id, summary, move |options| limited(read(options)?, steps))
+        .vector(move |lanes, options| batched(read(options)?, lanes, steps))
         .max_episode_steps(steps)
         .reward_threshold(threshold)
         .option(

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BoxSpace, EnvError, EnvRng};
+use crate::{BoxSpace, EnvError, EnvRng, Lane};
 
 /// The generator of an environment, and where its episode stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -71,6 +71,18 @@ impl<S: Copy + AsRef<[f64]>> Episode<S> {
     }
 }
 
+impl<const S: usize> Episode<[f64; S]> {
+    /// As a lane of a batch.
+    pub(super) fn lane(&self) -> Lane<S> {
+        Lane { state: self.shown, under_way: self.state.is_some(), rng: self.rng.clone() }
+    }
+
+    /// From a lane of a batch.
+    pub(super) fn of_lane(Lane { state, under_way, rng }: Lane<S>) -> Self {
+        Self { rng, state: under_way.then_some(state), shown: state }
+    }
+}
+
 fn finite(state: &[f64], names: &str) -> Result<(), EnvError> {
     match state.iter().find(|x| !x.is_finite()) {
         None => Ok(()),
@@ -93,5 +105,23 @@ pub(super) fn scalar(action: &[f32], space: impl FnOnce() -> BoxSpace) -> Result
         [value] if value.is_finite() => Ok(*value),
         [_] => Err(EnvError::action_out_of_space(action, space())),
         _ => Err(EnvError::Length { what: "action", given: action.len(), expected: 1 }),
+    }
+}
+
+/// Whether [`scalar`] would take each of these actions.
+///
+/// # Errors
+/// When it would not.
+pub(super) fn scalars(
+    actions: &[[f32; 1]],
+    space: impl FnOnce() -> BoxSpace,
+) -> Result<(), EnvError> {
+    // A search that may stop is slower.
+    if actions.iter().fold(true, |all, [x]| all & x.is_finite()) {
+        return Ok(());
+    }
+    match actions.iter().find(|[x]| !x.is_finite()) {
+        Some(action) => Err(EnvError::action_out_of_space(action.as_slice(), space())),
+        None => Ok(()),
     }
 }

@@ -6,6 +6,7 @@ mod episode;
 mod mountain_car;
 mod mountain_car_continuous;
 mod pendulum;
+mod trig;
 
 pub use acrobot::{Acrobot, AcrobotParams};
 pub use cartpole::CartPole;
@@ -13,7 +14,9 @@ pub use mountain_car::MountainCar;
 pub use mountain_car_continuous::MountainCarContinuous;
 pub use pendulum::Pendulum;
 
-use crate::{Entry, wrappers::limited};
+use crate::{
+    Batch, BatchEnv, Entry, Env, EnvError, TimeLimit, VecEnv, VectorEnv, wrappers::limited,
+};
 
 /// The registry's entries for this folder, a line for each environment.
 pub(crate) fn entries() -> Vec<Entry> {
@@ -25,4 +28,27 @@ pub(crate) fn entries() -> Vec<Entry> {
         mountain_car_continuous::entry("MountainCarContinuous-v0", 999, 90.0),
         acrobot::entry("Acrobot-v1", 500, -100.0),
     ]
+}
+
+/// Lanes of the environment with its time limit, stepped on arrays.
+fn batched<E, const S: usize, const O: usize, const A: usize>(
+    env: E,
+    lanes: usize,
+    steps: usize,
+) -> Result<Box<dyn VectorEnv>, EnvError>
+where
+    E: Batch<S, O, A> + 'static,
+{
+    Ok(Box::new(BatchEnv::new(env, lanes, Some(steps))?))
+}
+
+/// Lanes of the environment with its time limit, stepped one after the other: for physics that spends
+/// its time in calls, where arrays gain nothing.
+fn one_by_one<E: Env + Clone + 'static>(
+    env: &E,
+    lanes: usize,
+    steps: usize,
+) -> Result<Box<dyn VectorEnv>, EnvError> {
+    let envs = (0..lanes).map(|_| TimeLimit::new(env.clone(), steps)).collect::<Result<_, _>>()?;
+    Ok(Box::new(VecEnv::new(envs)?))
 }

@@ -2,11 +2,12 @@
 //! (Moore, 1990).
 
 use super::{
+    batched,
     episode::{Episode, sized},
     limited,
 };
 use crate::{
-    BoxSpace, Discrete, Entry, Env, EnvError, Reset, Scene, Space, Step,
+    Batch, BoxSpace, Discrete, Entry, Env, EnvError, EnvRng, Lane, Reset, Scene, Space, Step,
     options::{LOW_HIGH, Options},
     scene::{BLACK, Point, Rgb},
     state,
@@ -18,6 +19,8 @@ pub(super) const MAX_SPEED: f64 = 0.07;
 pub(super) const GRAVITY: f64 = 0.0025;
 const GOAL_POSITION: f64 = 0.5;
 const FORCE: f64 = 0.001;
+/// Between these lies the initial position.
+pub(super) const INITIAL: [f64; 2] = [-0.6, -0.4];
 
 /// Gymnasium's MountainCar: initial states, physics and rewards are the same to the last bit on Linux.
 ///
@@ -72,20 +75,27 @@ impl MountainCar {
     }
 }
 
-/// One step in Gymnasium's order of operations; `direction` is −1, 0 or 1.
+/// One step in Gymnasium's order of operations, and whether it ends the episode; `slope` is
+/// cos 3·position and `action` 0, 1 or 2. (`&` and no branch, so that the lanes of a batch go on side by
+/// side.)
 #[inline]
-pub(crate) fn transition(
+fn transition(
     [position, velocity]: [f64; 2],
-    direction: f64,
+    slope: f64,
+    action: usize,
     goal_velocity: f64,
-) -> ([f64; 2], Step) {
-    let velocity = velocity + (direction * FORCE + (3.0 * position).cos() * -GRAVITY);
+) -> ([f64; 2], bool) {
+    let direction = match action {
+        0 => -1.0,
+        1 => 0.0,
+        _ => 1.0,
+    };
+    let velocity = velocity + (direction * FORCE + slope * -GRAVITY);
     let velocity = velocity.clamp(-MAX_SPEED, MAX_SPEED);
     let position = (position + velocity).clamp(MIN_POSITION, MAX_POSITION);
-    let stopped = position == MIN_POSITION && velocity < 0.0;
+    let stopped = (position == MIN_POSITION) & (velocity < 0.0);
     let velocity = if stopped { 0.0 } else { velocity };
-    let there = position >= GOAL_POSITION && velocity >= goal_velocity;
-    ([position, velocity], if there { Step::terminated(-1.0) } else { Step::going(-1.0) })
+    ([position, velocity], (position >= GOAL_POSITION) & (velocity >= goal_velocity))
 }
 
 /// The space of observations, which both mountain cars share.
@@ -108,8 +118,8 @@ impl Env for MountainCar {
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = sized::<2>(obs)?;
-        let (low, high) =
-            Options::of_reset("MountainCar", &reset.options, LOW_HIGH)?.bounds(-0.6, -0.4)?;
+        let (low, high) = Options::of_reset("MountainCar", &reset.options, LOW_HIGH)?
+            .bounds(INITIAL[0], INITIAL[1])?;
         let state = self.episode.begin(reset.seed, |rng| [rng.uniform(low, high), 0.0]);
         *obs = state.map(|x| x as f32);
         Ok(())
@@ -119,16 +129,14 @@ impl Env for MountainCar {
     fn step(&mut self, &action: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
         let obs = sized::<2>(obs)?;
         let state = self.episode.under_way()?;
-        let direction = match action {
-            0 => -1.0,
-            1 => 0.0,
-            2 => 1.0,
-            _ => return Err(EnvError::action_out_of_space(action, self.action_space())),
-        };
-        let (state, step) = transition(state, direction, self.goal_velocity);
-        self.episode.advance(state, step.ending.is_some());
+        if action > 2 {
+            return Err(EnvError::action_out_of_space(action, self.action_space()));
+        }
+        let slope = (3.0 * state[0]).cos();
+        let (state, there) = transition(state, slope, action, self.goal_velocity);
+        self.episode.advance(state, there);
         *obs = state.map(|x| x as f32);
-        Ok(step)
+        Ok(if there { Step::terminated(-1.0) } else { Step::going(-1.0) })
     }
 
     fn save_state(&self) -> Option<Vec<u8>> {
@@ -145,13 +153,58 @@ impl Env for MountainCar {
     }
 }
 
+impl Batch<2, 2, 1> for MountainCar {
+    fn lane(&self) -> Lane<2> {
+        self.episode.lane()
+    }
+
+    fn set_lane(&mut self, lane: Lane<2>) {
+        self.episode = Episode::of_lane(lane);
+    }
+
+    #[inline]
+    fn begin(&self, rng: &mut EnvRng) -> [f64; 2] {
+        [rng.uniform(INITIAL[0], INITIAL[1]), 0.0]
+    }
+
+    #[inline]
+    fn observe(&self, state: [f64; 2]) -> [f32; 2] {
+        state.map(|x| x as f32)
+    }
+
+    fn check(&self, actions: &[[usize; 1]]) -> Result<(), EnvError> {
+        self.action_space().check(actions.as_flattened())
+    }
+
+    fn advance<const W: usize>(
+        &self,
+        [position, velocity]: [&mut [f64; W]; 2],
+        actions: &[[usize; 1]; W],
+        obs: &mut [[f32; 2]; W],
+        rewards: &mut [f64; W],
+        terminated: &mut [bool; W],
+    ) {
+        let slope = position.map(|x| (3.0 * x).cos());
+        for i in 0..W {
+            let ([action], before) = (actions[i], [position[i], velocity[i]]);
+            ([position[i], velocity[i]], terminated[i]) =
+                transition(before, slope[i], action, self.goal_velocity);
+        }
+        rewards.fill(-1.0);
+        for i in 0..W {
+            obs[i] = self.observe([position[i], velocity[i]]);
+        }
+    }
+}
+
 /// The registry's entry of this name.
 pub(super) fn entry(id: &'static str, steps: usize, threshold: f64) -> Entry {
-    let make = move |options: &toml::Table| {
-        let goal_velocity = Options::new("MountainCar", options).number("goal_velocity", 0.0)?;
-        limited(MountainCar::new(goal_velocity), steps)
+    let read = |options: &toml::Table| {
+        Options::new("MountainCar", options).number("goal_velocity", 0.0).map(MountainCar::new)
     };
-    Entry::new(id, "drive a weak car out of a valley by rocking it", make)
+    let summary = "drive a weak car out of a valley by rocking it";
+    Entry::new(id, summary, move |options| limited(read(options)?, steps))
+        .vector(move |lanes, options| batched(read(options)?, lanes, steps))
         .max_episode_steps(steps)
         .reward_threshold(threshold)
         .option("goal_velocity", 0.0, GOAL_VELOCITY)

@@ -3,15 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    episode::{Episode, scalar, sized},
+    batched,
+    episode::{Episode, scalar, scalars, sized},
     limited,
     mountain_car::{
-        GOAL_VELOCITY, GRAVITY, MAX_POSITION, MAX_SPEED, MIN_POSITION, NAMES, RESTING, draw,
-        observations,
+        GOAL_VELOCITY, GRAVITY, INITIAL, MAX_POSITION, MAX_SPEED, MIN_POSITION, NAMES, RESTING,
+        draw, observations,
     },
 };
 use crate::{
-    BoxSpace, Entry, Env, EnvError, Reset, Scene, Space, Step,
+    Batch, BoxSpace, Entry, Env, EnvError, EnvRng, Lane, Reset, Scene, Space, Step,
     options::{LOW_HIGH, Options},
     state,
 };
@@ -54,6 +55,12 @@ pub(crate) enum Precision {
 }
 
 impl Precision {
+    /// From a number in a lane: whether the state was drawn.
+    #[inline]
+    fn of(drawn: f64) -> Self {
+        if drawn > 0.0 { Self::Double } else { Self::Single }
+    }
+
     /// `x` as the result of a sum or product of such numbers. (An f32 operation is the f64 one rounded:
     /// f64 has more than twice the digits, so that rounding twice changes nothing.)
     #[inline]
@@ -157,7 +164,7 @@ impl Env for MountainCarContinuous {
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = sized::<2>(obs)?;
         let options = Options::of_reset("MountainCarContinuous", &reset.options, LOW_HIGH)?;
-        let (low, high) = options.bounds(-0.6, -0.4)?;
+        let (low, high) = options.bounds(INITIAL[0], INITIAL[1])?;
         let state = self.episode.begin(reset.seed, |rng| [rng.uniform(low, high), 0.0]);
         self.precision = Precision::Double;
         *obs = state.map(|x| x as f32);
@@ -191,13 +198,63 @@ impl Env for MountainCarContinuous {
     }
 }
 
+/// A lane's state: position, velocity, and 1 while these are the ones that were drawn.
+impl Batch<3, 2, 1> for MountainCarContinuous {
+    fn lane(&self) -> Lane<3> {
+        let Lane { state: [position, velocity], under_way, rng } = self.episode.lane();
+        let drawn = f64::from(u8::from(self.precision == Precision::Double));
+        Lane { state: [position, velocity, drawn], under_way, rng }
+    }
+
+    fn set_lane(&mut self, lane: Lane<3>) {
+        let Lane { state: [position, velocity, drawn], under_way, rng } = lane;
+        self.episode = Episode::of_lane(Lane { state: [position, velocity], under_way, rng });
+        self.precision = Precision::of(drawn);
+    }
+
+    #[inline]
+    fn begin(&self, rng: &mut EnvRng) -> [f64; 3] {
+        [rng.uniform(INITIAL[0], INITIAL[1]), 0.0, 1.0]
+    }
+
+    #[inline]
+    fn observe(&self, [position, velocity, _]: [f64; 3]) -> [f32; 2] {
+        [position as f32, velocity as f32]
+    }
+
+    fn check(&self, actions: &[[f32; 1]]) -> Result<(), EnvError> {
+        scalars(actions, forces)
+    }
+
+    fn advance<const W: usize>(
+        &self,
+        [position, velocity, drawn]: [&mut [f64; W]; 3],
+        actions: &[[f32; 1]; W],
+        obs: &mut [[f32; 2]; W],
+        rewards: &mut [f64; W],
+        terminated: &mut [bool; W],
+    ) {
+        for i in 0..W {
+            let ([force], before) = (actions[i], [position[i], velocity[i]]);
+            let (after, step) =
+                transition(before, Precision::of(drawn[i]), force, self.goal_velocity);
+            [position[i], velocity[i]] = after;
+            (rewards[i], terminated[i]) = (step.reward, step.ending.is_some());
+            obs[i] = after.map(|x| x as f32);
+        }
+        drawn.fill(0.0);
+    }
+}
+
 /// The registry's entry of this name.
 pub(super) fn entry(id: &'static str, steps: usize, threshold: f64) -> Entry {
-    let make = move |options: &toml::Table| {
+    let read = |options: &toml::Table| {
         let options = Options::new("MountainCarContinuous", options);
-        limited(MountainCarContinuous::new(options.number("goal_velocity", 0.0)?), steps)
+        options.number("goal_velocity", 0.0).map(MountainCarContinuous::new)
     };
-    Entry::new(id, "drive a weak car out of a valley, with as little force as will do", make)
+    let summary = "drive a weak car out of a valley, with as little force as will do";
+    Entry::new(id, summary, move |options| limited(read(options)?, steps))
+        .vector(move |lanes, options| batched(read(options)?, lanes, steps))
         .max_episode_steps(steps)
         .reward_threshold(threshold)
         .option("goal_velocity", 0.0, GOAL_VELOCITY)

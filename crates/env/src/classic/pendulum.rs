@@ -5,11 +5,12 @@ use std::f64::consts::{PI, TAU};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    episode::{Episode, scalar, sized},
-    limited,
+    batched,
+    episode::{Episode, scalar, scalars, sized},
+    limited, trig,
 };
 use crate::{
-    BoxSpace, Entry, Env, EnvError, Reset, Scene, Space, Step,
+    Batch, BoxSpace, Entry, Env, EnvError, EnvRng, Lane, Reset, Scene, Space, Step,
     options::Options,
     scene::{BLACK, Point, Rgb},
     state,
@@ -21,6 +22,8 @@ const MAX_TORQUE: f32 = 2.0;
 const DT: f64 = 0.05;
 const MASS: f64 = 1.0;
 const LENGTH: f64 = 1.0;
+/// θ and θ̇ of the initial state lie between ± these.
+const INITIAL: [f64; 2] = [PI, 1.0];
 
 /// Gymnasium's Pendulum: initial states and physics are the same to the last bit on Linux, rewards to
 /// about that.
@@ -84,28 +87,50 @@ impl Pendulum {
 }
 
 /// One step in Gymnasium's order of operations: the state after it and the reward. The torque's own
-/// terms are f32, as the action is.
+/// terms are f32, as the action is. `upright` is θ in [−π, π) and `sin` its sine.
 #[inline]
-pub(crate) fn transition([theta, speed]: [f64; 2], torque: f32, g: f64) -> ([f64; 2], f64) {
+fn transition(
+    [theta, speed]: [f64; 2],
+    (upright, sin): (f64, f64),
+    torque: f32,
+    g: f64,
+) -> ([f64; 2], f64) {
     let u = torque.clamp(-MAX_TORQUE, MAX_TORQUE);
-    let upright = wrapped(theta);
     let cost = upright * upright + 0.1 * (speed * speed) + f64::from(0.001 * (u * u));
     let pull = f64::from((3.0 / (MASS * (LENGTH * LENGTH))) as f32 * u);
-    let acceleration = 3.0 * g / (2.0 * LENGTH) * theta.sin() + pull;
+    let acceleration = 3.0 * g / (2.0 * LENGTH) * sin + pull;
     let speed = (speed + acceleration * DT).clamp(-MAX_SPEED, MAX_SPEED);
     ([theta + speed * DT, speed], -cost)
 }
 
-/// θ in [−π, π).
+/// θ in [−π, π): the remainder of θ + π by a turn, less π.
 #[inline]
 fn wrapped(theta: f64) -> f64 {
-    (theta + PI).rem_euclid(TAU) - PI
+    if is_near(theta) { wrapped_near(theta) } else { (theta + PI).rem_euclid(TAU) - PI }
+}
+
+/// Within 32 turns; no episode of 200 steps goes farther.
+#[inline]
+fn is_near(theta: f64) -> bool {
+    (theta + PI).abs() < 32.0 * TAU
+}
+
+/// [`wrapped`] without a call: like the remainder itself, each of these subtractions is exact, because
+/// either number is at most twice the other.
+#[inline]
+fn wrapped_near(theta: f64) -> f64 {
+    let from_below = theta + PI;
+    let mut turned = from_below.abs();
+    for turns in [16.0, 8.0, 4.0, 2.0, 1.0] {
+        turned -= if turned >= turns * TAU { turns * TAU } else { 0.0 };
+    }
+    let remainder = turned.copysign(from_below);
+    remainder + if remainder < 0.0 { TAU } else { 0.0 } - PI
 }
 
 /// What is seen of a state.
 #[inline]
-pub(crate) fn observation([theta, speed]: [f64; 2]) -> [f32; 3] {
-    let (sin, cos) = theta.sin_cos();
+fn observation((sin, cos): (f64, f64), speed: f64) -> [f32; 3] {
     [cos as f32, sin as f32, speed as f32]
 }
 
@@ -131,10 +156,10 @@ impl Env for Pendulum {
             // Half of the largest number, so that the width of ± is a number as well.
             options.number_in(name, default, 0.0..=f64::MAX / 2.0, "a finite number of at least 0")
         };
-        let high = [most("x_init", PI)?, most("y_init", 1.0)?];
+        let high = [most("x_init", INITIAL[0])?, most("y_init", INITIAL[1])?];
         let state = self.episode.begin(reset.seed, |rng| high.map(|h| rng.uniform(-h, h)));
         self.torque = 0.0;
-        *obs = observation(state);
+        *obs = observation(state[0].sin_cos(), state[1]);
         Ok(())
     }
 
@@ -142,10 +167,12 @@ impl Env for Pendulum {
     fn step(&mut self, action: &[f32], obs: &mut [f32]) -> Result<Step, EnvError> {
         let obs = sized::<3>(obs)?;
         let torque = scalar(action, torques)?;
-        let (state, reward) = transition(self.episode.under_way()?, torque, self.g);
+        let state = self.episode.under_way()?;
+        let angle = (wrapped(state[0]), state[0].sin());
+        let (state, reward) = transition(state, angle, torque, self.g);
         self.episode.advance(state, false);
         self.torque = torque;
-        *obs = observation(state);
+        *obs = observation(state[0].sin_cos(), state[1]);
         Ok(Step::going(reward))
     }
 
@@ -164,16 +191,75 @@ impl Env for Pendulum {
     }
 }
 
+/// A lane's state: θ, θ̇, sin θ for the next step, and the torque of the last one.
+impl Batch<4, 3, 1> for Pendulum {
+    fn lane(&self) -> Lane<4> {
+        let Lane { state: [theta, speed], under_way, rng } = self.episode.lane();
+        let state = [theta, speed, theta.sin(), f64::from(self.torque)];
+        Lane { state, under_way, rng }
+    }
+
+    fn set_lane(&mut self, lane: Lane<4>) {
+        let Lane { state: [theta, speed, _, torque], under_way, rng } = lane;
+        self.episode = Episode::of_lane(Lane { state: [theta, speed], under_way, rng });
+        self.torque = torque as f32;
+    }
+
+    #[inline]
+    fn begin(&self, rng: &mut EnvRng) -> [f64; 4] {
+        let [theta, speed] = INITIAL.map(|most| rng.uniform(-most, most));
+        [theta, speed, theta.sin(), 0.0]
+    }
+
+    #[inline]
+    fn observe(&self, [theta, speed, ..]: [f64; 4]) -> [f32; 3] {
+        observation(theta.sin_cos(), speed)
+    }
+
+    fn check(&self, actions: &[[f32; 1]]) -> Result<(), EnvError> {
+        scalars(actions, torques)
+    }
+
+    fn advance<const W: usize>(
+        &self,
+        [theta, speed, sin, torque]: [&mut [f64; W]; 4],
+        actions: &[[f32; 1]; W],
+        obs: &mut [[f32; 3]; W],
+        rewards: &mut [f64; W],
+        _terminated: &mut [bool; W],
+    ) {
+        let mut upright = theta.map(wrapped_near);
+        if !theta.iter().fold(true, |near, &theta| near & is_near(theta)) {
+            upright = theta.map(wrapped);
+        }
+        if !trig::IS_GLIBC {
+            // Elsewhere the sine that comes with a cosine may be another.
+            *sin = theta.map(f64::sin);
+        }
+        for i in 0..W {
+            let [action] = actions[i];
+            ([theta[i], speed[i]], rewards[i]) =
+                transition([theta[i], speed[i]], (upright[i], sin[i]), action, self.g);
+            torque[i] = f64::from(action);
+        }
+        for i in 0..W {
+            let (s, cos) = theta[i].sin_cos();
+            sin[i] = s;
+            obs[i] = observation((s, cos), speed[i]);
+        }
+    }
+}
+
 /// The registry's entry of this name.
 pub(super) fn entry(id: &'static str, steps: usize) -> Entry {
-    let make = move |options: &toml::Table| {
-        limited(Pendulum::new(Options::new("Pendulum", options).number("g", 10.0)?), steps)
+    let read = |options: &toml::Table| {
+        Options::new("Pendulum", options).number("g", 10.0).map(Pendulum::new)
     };
-    Entry::new(id, "swing a pendulum up and hold it there", make).max_episode_steps(steps).option(
-        "g",
-        10.0,
-        "acceleration of free fall in m/s²",
-    )
+    let summary = "swing a pendulum up and hold it there";
+    Entry::new(id, summary, move |options| limited(read(options)?, steps))
+        .vector(move |lanes, options| batched(read(options)?, lanes, steps))
+        .max_episode_steps(steps)
+        .option("g", 10.0, "acceleration of free fall in m/s²")
 }
 
 const ROD: Rgb = [204, 77, 77];
@@ -209,4 +295,25 @@ fn arrow(scene: &mut Scene, torque: f64) {
     scene.line(arc, 0.04, MOTOR);
     let head = [at(sweep, radius - 0.1), at(sweep, radius + 0.1), at(sweep + 0.3, radius)];
     scene.polygon(head.to_vec(), MOTOR);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EnvRng;
+
+    #[test]
+    fn an_angle_is_wrapped_as_a_remainder_is() {
+        let mut rng = EnvRng::new(0);
+        let turns = (-35..=35).flat_map(|n| [-2, -1, 0, 1, 2].map(|ulps| (f64::from(n), ulps)));
+        let edges = turns.map(|(n, ulps)| {
+            let edge = n * TAU - PI;
+            f64::from_bits(edge.to_bits().wrapping_add_signed(ulps))
+        });
+        let drawn = (0..100_000).map(|i| rng.uniform(-1.0, 1.0) * [4.0, 90.0, 250.0][i % 3]);
+        for theta in edges.chain(drawn.collect::<Vec<_>>()).chain([0.0, -0.0, -PI, PI]) {
+            let remainder = (theta + PI).rem_euclid(TAU) - PI;
+            assert_eq!(wrapped(theta).to_bits(), remainder.to_bits(), "{theta:e}");
+        }
+    }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
+use crate::EnvError;
+
 /// One of n things, indexed from 0; `start` is the number that the first of them is called by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discrete {
@@ -36,6 +38,21 @@ impl Discrete {
     /// Whether `index` is one of them.
     pub const fn contains(self, index: usize) -> bool {
         index < self.n
+    }
+
+    /// Whether all of these are among them.
+    ///
+    /// # Errors
+    /// When one is not.
+    pub(crate) fn check(self, indices: &[usize]) -> Result<(), EnvError> {
+        // All their bits together make a number no smaller than any, and are quicker to find.
+        if indices.iter().fold(0, |bits, i| bits | i) < self.n {
+            return Ok(());
+        }
+        match indices.iter().find(|&&i| !self.contains(i)) {
+            Some(wrong) => Err(EnvError::action_out_of_space(wrong, self)),
+            None => Ok(()),
+        }
     }
 
     /// Any of them with the same probability.

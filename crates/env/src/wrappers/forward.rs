@@ -38,9 +38,14 @@ macro_rules! forward {
 /// The same for [`VectorEnv`](crate::VectorEnv).
 macro_rules! forward_lanes {
     ($($method:ident),*) => { $(forward_lanes!(@$method);)* };
+    // Its finished episodes are those of the environment inside, their returns as they are there.
     (@lanes) => {
         fn lanes(&self) -> usize {
             self.env.lanes()
+        }
+
+        fn finished(&self) -> &[$crate::FinishedEpisode] {
+            self.env.finished()
         }
     };
     (@observation_space) => {
@@ -98,24 +103,34 @@ macro_rules! forward_lanes {
     };
     // A wrapper without a state of its own.
     (@state) => {
-        fn save_state(&self, lane: usize) -> Option<Vec<u8>> {
+        fn save_state(&self, lane: usize) -> Option<$crate::LaneState> {
             self.env.save_state(lane)
         }
 
-        fn load_state(&mut self, lane: usize, state: &[u8]) -> Result<(), $crate::EnvError> {
+        fn load_state(
+            &mut self,
+            lane: usize,
+            state: &$crate::LaneState,
+        ) -> Result<(), $crate::EnvError> {
             self.env.load_state(lane, state)
         }
     };
     // A wrapper whose own state of a lane is written by `own_state` and read by `set_own_state`.
     (@own_state) => {
-        fn save_state(&self, lane: usize) -> Option<Vec<u8>> {
-            $crate::wrappers::save(&self.own_state(lane), self.env.save_state(lane))
+        fn save_state(&self, lane: usize) -> Option<$crate::LaneState> {
+            let inner = self.env.save_state(lane)?;
+            let env = $crate::wrappers::save(&self.own_state(lane), Some(inner.env))?;
+            Some($crate::LaneState { env, ..inner })
         }
 
-        fn load_state(&mut self, lane: usize, state: &[u8]) -> Result<(), $crate::EnvError> {
-            let (own, inner) = $crate::wrappers::load(state)?;
+        fn load_state(
+            &mut self,
+            lane: usize,
+            state: &$crate::LaneState,
+        ) -> Result<(), $crate::EnvError> {
+            let (own, env) = $crate::wrappers::load(&state.env)?;
             let own = self.checked(own)?;
-            self.env.load_state(lane, &inner)?;
+            self.env.load_state(lane, &$crate::LaneState { env, ..*state })?;
             self.set_own_state(lane, own);
             Ok(())
         }

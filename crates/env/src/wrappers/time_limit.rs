@@ -31,6 +31,16 @@ impl<E: Env> TimeLimit<E> {
     pub fn inner(&self) -> &E {
         &self.env
     }
+
+    /// `env` with a limit that is `elapsed` steps into an episode.
+    pub(crate) fn resumed(env: E, limit: usize, elapsed: usize) -> Result<Self, EnvError> {
+        Ok(Self { elapsed, ..Self::new(env, limit)? })
+    }
+
+    /// The environment inside, and the steps since its last reset.
+    pub(crate) fn into_parts(self) -> (E, usize) {
+        (self.env, self.elapsed)
+    }
 }
 
 /// The environment with its time limit around it, in a box.

@@ -3,12 +3,8 @@
 use burn::tensor::{Bool, Int, Tensor, activation::log_softmax};
 use rand::{Rng, RngExt};
 
-use super::host_rows;
+use super::{FORBIDDEN, host_rows};
 use crate::PolicyError;
-
-/// What a forbidden action's logit becomes: e to this power is 0 in f32, and it is finite, so that
-/// 0 · log 0 stays 0 in the entropy and its gradient.
-const FORBIDDEN: f32 = -1e9;
 
 /// The categorical distribution with log-probabilities log softmax(logits).
 #[derive(Clone, Debug)]
@@ -189,6 +185,20 @@ mod tests {
             (gradient[1] - 0.5).abs() < 1e-6 && (gradient[2] + 0.5).abs() < 1e-6,
             "{gradient:?}"
         );
+    }
+
+    #[cfg(any(feature = "flex", feature = "ndarray"))]
+    #[test]
+    fn gradients_agree_with_finite_differences_and_extremes_stay_finite() {
+        use crate::distribution::testing::{check_gradient, stays_finite};
+        let device = crate::distribution::testing::device();
+        let action = || Tensor::from_data([1, 2], &device);
+        let logits = [1.0, 2.0, 0.5, 0.0, -1.0, 0.0];
+        check_gradient("log p", &logits, [2, 3], |x| Categorical::new(x).log_prob(action()));
+        check_gradient("H", &logits, [2, 3], |x| Categorical::new(x).entropy());
+        let logits = [50.0, -50.0, 0.0, -50.0, -50.0, 50.0];
+        stays_finite("log p", &logits, [2, 3], |x| Categorical::new(x).log_prob(action()));
+        stays_finite("H", &logits, [2, 3], |x| Categorical::new(x).entropy());
     }
 
     #[test]

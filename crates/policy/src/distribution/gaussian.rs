@@ -6,10 +6,14 @@ use burn::tensor::Tensor;
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
-use super::{ActionBatch, host_rows};
+use super::{ActionBatch, check_finite, host_rows};
 use crate::PolicyError;
 
-/// The diagonal Gaussian 𝒩(μ, diag σ²) with a standard deviation that does not depend on the state.
+/// log σ is kept within ±20, so that neither σ² nor 1/σ² leaves f32. No policy has a use for what lies
+/// beyond; a log σ that got there stays, and gets gradient 0.
+const LOG_STD_LIMIT: f64 = 20.0;
+
+/// The diagonal Gaussian 𝒩(μ, diag σ²).
 ///
 /// Actions are drawn unbounded and stored as drawn; who hands one to an environment clips it there,
 /// so that log πθ(a|s) is the density of what was really drawn.
@@ -17,17 +21,18 @@ use crate::PolicyError;
 pub struct DiagGaussian {
     /// `[rows, dims]`.
     mean: Tensor<2>,
-    /// `[1, dims]`.
+    /// `[rows, dims]` or `[1, dims]`.
     log_std: Tensor<2>,
 }
 
 impl DiagGaussian {
-    /// 𝒩(μ, diag exp(2 log σ)).
+    /// 𝒩(μ, diag exp(2 log σ)), log σ being moved to the nearest number in [−20, 20].
     ///
     /// # Shapes
-    /// `mean`: `[rows, dims]`; `log_std`: `[dims]`.
-    pub fn new(mean: Tensor<2>, log_std: Tensor<1>) -> Self {
-        Self { mean, log_std: log_std.unsqueeze() }
+    /// `mean`: `[rows, dims]`; `log_std`: `[rows, dims]`, or `[1, dims]` when σ is the same in every
+    /// state.
+    pub fn new(mean: Tensor<2>, log_std: Tensor<2>) -> Self {
+        Self { mean, log_std: log_std.clamp(-LOG_STD_LIMIT, LOG_STD_LIMIT) }
     }
 
     /// log p(a) = −½ Σⱼ [((aⱼ − μⱼ)/σⱼ)² + 2 log σⱼ + log 2π].
@@ -50,6 +55,15 @@ impl DiagGaussian {
         per_dim.sum_dim(1).squeeze_dim::<1>(1).expand([rows])
     }
 
+    /// μ + σ·ε: an action as a function of parameters and noise, through which gradients flow. With
+    /// ε ~ 𝒩(0, I) it has this distribution (Kingma and Welling, 2014).
+    ///
+    /// # Shapes
+    /// `noise`, result: `[rows, dims]`.
+    pub fn rsample(&self, noise: Tensor<2>) -> Tensor<2> {
+        self.mean.clone() + self.log_std.clone().exp() * noise
+    }
+
     /// μ + σ·ε with ε ~ 𝒩(0, I), `dims` normal numbers from each row's stream.
     ///
     /// # Errors
@@ -61,16 +75,17 @@ impl DiagGaussian {
         &self,
         streams: impl IntoIterator<Item = &'r mut R>,
     ) -> Result<ActionBatch, PolicyError> {
+        let [_, dims] = self.mean.dims();
         let std = host_rows(self.log_std.clone().exp());
-        let (mut values, dims) = self.mean_on_host()?;
+        let mut values = self.mean_on_host()?;
         let mut streams = streams.into_iter();
-        for row in values.chunks_exact_mut(dims) {
+        for (row, std) in values.chunks_exact_mut(dims).zip(std.chunks_exact(dims).cycle()) {
             let stream = streams.next().expect("a random stream for every row");
-            for (value, std) in row.iter_mut().zip(&std) {
+            for (value, std) in row.iter_mut().zip(std) {
                 *value += std * stream.sample::<f32, _>(StandardNormal);
             }
         }
-        finite(&values, dims)?;
+        check_finite(&values, dims)?;
         Ok(ActionBatch::Continuous { values, dims })
     }
 
@@ -79,99 +94,140 @@ impl DiagGaussian {
     /// # Errors
     /// [`PolicyError::OutputNotFinite`].
     pub fn mode(&self) -> Result<ActionBatch, PolicyError> {
-        let (values, dims) = self.mean_on_host()?;
-        Ok(ActionBatch::Continuous { values, dims })
+        let [_, dims] = self.mean.dims();
+        Ok(ActionBatch::Continuous { values: self.mean_on_host()?, dims })
     }
 
-    fn mean_on_host(&self) -> Result<(Vec<f32>, usize), PolicyError> {
+    /// μ on the host, row by row, checked to be finite.
+    pub(super) fn mean_on_host(&self) -> Result<Vec<f32>, PolicyError> {
         let [_, dims] = self.mean.dims();
         let values = host_rows(self.mean.clone());
-        finite(&values, dims)?;
-        Ok((values, dims))
+        check_finite(&values, dims)?;
+        Ok(values)
+    }
+
+    /// μ and log σ.
+    ///
+    /// # Shapes
+    /// `[rows, dims]`, and `[rows, dims]` or `[1, dims]`.
+    pub(super) fn parameters(&self) -> (Tensor<2>, Tensor<2>) {
+        (self.mean.clone(), self.log_std.clone())
     }
 }
 
-fn finite(values: &[f32], dims: usize) -> Result<(), PolicyError> {
-    match values.iter().position(|v| !v.is_finite()) {
-        Some(i) => Err(PolicyError::OutputNotFinite { row: i / dims, value: values[i] }),
-        None => Ok(()),
-    }
-}
-
-#[cfg(test)]
+#[cfg(all(test, any(feature = "flex", feature = "ndarray")))]
 mod tests {
-    use super::*;
-    use crate::DeviceChoice;
+    use burn::tensor::DType;
     use rand::SeedableRng;
     use rand_pcg::Pcg64;
 
-    fn host(tensor: Tensor<1>) -> Vec<f64> {
-        tensor.into_data().iter::<f64>().collect()
+    use super::*;
+    use crate::distribution::testing::{
+        check_gradient, check_moments, host, integrate, matrix, numbers, stays_finite, typed,
+    };
+
+    /// μ in the first row, log σ in the second, of one action with `dims` entries.
+    fn of(x: &Tensor<2>) -> DiagGaussian {
+        DiagGaussian::new(x.clone().narrow(0, 0, 1), x.clone().narrow(0, 1, 1))
     }
 
     #[test]
     fn the_density_integrates_to_one_and_its_entropy_is_the_integral() {
-        let device = DeviceChoice::Auto.open().unwrap();
-        let (mu, log_std) = (0.3f32, -0.4f32);
-        let (low, high, n) = (-8.0, 8.0, 4001);
-        let width = (high - low) / f64::from(n - 1);
-        let xs: Vec<f32> = (0..n).map(|i| (low + width * f64::from(i)) as f32).collect();
-        let rows = xs.len();
-        let actions = Tensor::<1>::from_data(xs.as_slice(), &device).reshape([rows, 1]);
-        let d = DiagGaussian::new(
-            Tensor::full([rows, 1], mu, &device),
-            Tensor::from_data([log_std], &device),
+        let (mu, log_std) = (0.3, -0.4);
+        let (total, entropy) = integrate(
+            (-8.0, 8.0),
+            4000,
+            |_| 1.0,
+            |xs| {
+                let mean = matrix(&vec![mu; xs.len()], [xs.len(), 1]);
+                let d = DiagGaussian::new(mean, matrix(&[log_std], [1, 1]));
+                host(d.log_prob(matrix(xs, [xs.len(), 1])))
+            },
         );
-        let log_p = host(d.log_prob(actions));
-        let total: f64 = log_p.iter().map(|l| l.exp() * width).sum();
-        let entropy: f64 = log_p.iter().map(|l| -l.exp() * l * width).sum();
-        assert!((total - 1.0).abs() < 1e-5, "{total}");
-        assert!((entropy - host(d.entropy())[0]).abs() < 1e-4, "{entropy}");
+        assert!((total - 1.0).abs() < 1e-10, "{total}");
+        let d = of(&matrix(&[mu, log_std], [2, 1]));
+        assert!((entropy - host(d.entropy())[0]).abs() < 1e-9, "{entropy}");
     }
 
     #[test]
     fn dimensions_add_up_and_gradients_reach_mean_and_log_std() {
-        let device = DeviceChoice::Auto.open().unwrap().autodiff();
-        let mean = Tensor::<2>::from_data([[0.5f32, -1.0]], &device).require_grad();
-        let log_std = Tensor::<1>::from_data([0.1f32, -0.3], &device).require_grad();
-        let action = [1.0f64, -0.5];
-        let d = DiagGaussian::new(mean.clone(), log_std.clone());
-        let grads = d.log_prob(Tensor::from_data([[1.0f32, -0.5]], &device)).sum().backward();
-        let got_mean: Vec<f64> = mean.grad(&grads).unwrap().into_data().iter().collect();
-        let got_std: Vec<f64> = log_std.grad(&grads).unwrap().into_data().iter().collect();
+        let action = [1.0, -0.5];
+        let x = matrix(&[0.5, -1.0, 0.1, -0.3], [2, 2]).require_grad();
+        let grads = of(&x).log_prob(matrix(&action, [1, 2])).sum().backward();
+        let got = host(x.grad(&grads).unwrap());
         for (j, (mu, ls)) in [(0.5f64, 0.1f64), (-1.0, -0.3)].into_iter().enumerate() {
             let z = (action[j] - mu) / ls.exp();
-            assert!((got_mean[j] - z / ls.exp()).abs() < 1e-5); // ∂/∂μ = (a − μ)/σ²
-            assert!((got_std[j] - (z * z - 1.0)).abs() < 1e-5); // ∂/∂log σ = z² − 1
+            assert!((got[j] - z / ls.exp()).abs() < 1e-12); // ∂/∂μ = (a − μ)/σ²
+            assert!((got[2 + j] - (z * z - 1.0)).abs() < 1e-12); // ∂/∂log σ = z² − 1
         }
     }
 
     #[test]
+    fn a_deviation_of_its_own_for_every_row_is_used_in_that_row() {
+        let mean = matrix(&[0.0, 1.0, 2.0, 3.0], [2, 2]);
+        let log_std = [0.5, -1.0, -2.0, 1.0];
+        let d = DiagGaussian::new(mean, matrix(&log_std, [2, 2]));
+        let entropy = host(d.entropy());
+        assert!((entropy[0] - entropy[1] - (0.5 - 1.0 + 2.0 - 1.0)).abs() < 1e-12, "{entropy:?}");
+        let at_mean = host(d.log_prob(matrix(&[0.0, 1.0, 2.0, 3.0], [2, 2])));
+        let peak = |a: f64, b: f64| -(a + b) - (2.0 * PI).ln();
+        assert!((at_mean[0] - peak(0.5, -1.0)).abs() < 1e-12, "{at_mean:?}");
+        assert!((at_mean[1] - peak(-2.0, 1.0)).abs() < 1e-12, "{at_mean:?}");
+        let seeds = || [Pcg64::seed_from_u64(1), Pcg64::seed_from_u64(1)];
+        let drawn = numbers(d.sample(&mut seeds()).unwrap());
+        // Equal streams give equal noise: what differs between the rows is σ.
+        let noise = |i: usize| (f64::from(drawn[i]) - i as f64) / log_std[i].exp();
+        assert!((noise(0) - noise(2)).abs() < 1e-6 && (noise(1) - noise(3)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn gradients_agree_with_finite_differences() {
+        let x = [0.5, -1.0, 0.1, -0.3];
+        let a = [1.0, -0.5];
+        check_gradient("log p", &x, [2, 2], |x| of(&x).log_prob(matrix(&a, [1, 2])));
+        check_gradient("H", &x, [2, 2], |x| of(&x).entropy());
+        let noise = || matrix(&[0.7, -1.2], [1, 2]);
+        check_gradient("μ + σε", &x, [2, 2], |x| {
+            (of(&x).rsample(noise()) * matrix(&[1.0, 3.0], [1, 2])).sum_dim(1).squeeze_dim(1)
+        });
+    }
+
+    #[test]
     fn samples_have_the_mean_and_spread_they_claim() {
-        let device = DeviceChoice::Auto.open().unwrap();
-        let d = DiagGaussian::new(
-            Tensor::from_data([[2.0f32, -1.0]], &device),
-            Tensor::from_data([0.0f32, 1.0], &device),
-        );
+        let d = of(&matrix(&[2.0, -1.0, 0.0, 1.0], [2, 2]));
         let mut rng = Pcg64::seed_from_u64(5);
-        let n = 20_000;
-        let mut sums = [[0f64; 2]; 2];
-        for _ in 0..n {
-            let ActionBatch::Continuous { values, .. } = d.sample([&mut rng]).unwrap() else {
-                unreachable!("a Gaussian is continuous")
-            };
-            for j in 0..2 {
-                sums[0][j] += f64::from(values[j]);
-                sums[1][j] += f64::from(values[j]).powi(2);
-            }
-        }
-        for (j, (mu, sigma)) in [(2.0f64, 1.0f64), (-1.0, E)].into_iter().enumerate() {
-            let mean = sums[0][j] / f64::from(n);
-            let std = (sums[1][j] / f64::from(n) - mean * mean).sqrt();
-            assert!((mean - mu).abs() < 4.0 * sigma / f64::from(n).sqrt(), "{mean}");
-            assert!((std / sigma - 1.0).abs() < 0.03, "{std}");
+        let drawn: Vec<f32> =
+            (0..20_000).flat_map(|_| numbers(d.sample([&mut rng]).unwrap())).collect();
+        for (j, (mean, std)) in [(2.0, 1.0), (-1.0, E)].into_iter().enumerate() {
+            let entry: Vec<f64> = drawn.iter().skip(j).step_by(2).map(|&x| x.into()).collect();
+            check_moments("a Gaussian", &entry, mean, std);
         }
         let mode = d.mode().unwrap();
         assert_eq!(mode, ActionBatch::Continuous { values: vec![2.0, -1.0], dims: 2 });
+    }
+
+    #[test]
+    fn a_sample_is_its_reparameterisation_at_the_streams_own_noise() {
+        let d = of(&matrix(&[2.0, -1.0, 0.3, 1.0], [2, 2]));
+        let drawn = numbers(d.sample([&mut Pcg64::seed_from_u64(6)]).unwrap());
+        let mut rng = Pcg64::seed_from_u64(6);
+        let noise = [(); 2].map(|()| f64::from(rng.sample::<f32, _>(StandardNormal)));
+        let same = host(d.rsample(matrix(&noise, [1, 2])));
+        for (drawn, same) in drawn.into_iter().zip(same) {
+            assert!((f64::from(drawn) - same).abs() < 1e-6, "{drawn} {same}");
+        }
+    }
+
+    #[test]
+    fn extreme_deviations_stay_finite_and_stop_learning() {
+        for log_std in [-50.0, 50.0] {
+            let x = [0.0, 1.5, log_std, log_std];
+            let action = || typed(&[3.0, -2.0], [1, 2], DType::F32);
+            stays_finite("log p", &x, [2, 2], |x| of(&x).log_prob(action()));
+            stays_finite("H", &x, [2, 2], |x| of(&x).entropy());
+            let x = matrix(&x, [2, 2]).require_grad();
+            let gradients = of(&x).entropy().sum().backward();
+            assert_eq!(host(x.grad(&gradients).unwrap()), [0.0; 4], "beyond the limit");
+        }
     }
 }

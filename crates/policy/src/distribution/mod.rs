@@ -1,113 +1,59 @@
 //! Distributions over actions: πθ(·|s) as tensors for learning, and as numbers for acting.
 
+mod actions;
+mod bernoulli;
+mod beta;
 mod categorical;
 mod gaussian;
+mod gsde;
+mod multi_categorical;
+mod special;
+mod squashed;
+#[cfg(all(test, any(feature = "flex", feature = "ndarray")))]
+mod testing;
 
+pub use actions::{ActionBatch, ActionTensor};
+pub use bernoulli::Bernoulli;
+pub use beta::Beta;
 pub use categorical::Categorical;
 pub use gaussian::DiagGaussian;
+pub use gsde::{Exploration, Gsde};
+pub use multi_categorical::MultiCategorical;
+pub use squashed::SquashedGaussian;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use rand::Rng;
 
 use crate::PolicyError;
 
-/// Actions on the host, a row each.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ActionBatch {
-    /// `[rows]` indices.
-    Discrete(Vec<usize>),
-    /// `[rows × dims]` numbers, row by row.
-    Continuous {
-        /// The numbers.
-        values: Vec<f32>,
-        /// Numbers in one action.
-        dims: usize,
-    },
-}
-
-impl ActionBatch {
-    /// Number of actions.
-    pub fn rows(&self) -> usize {
-        match self {
-            Self::Discrete(indices) => indices.len(),
-            Self::Continuous { values, dims } => values.len() / dims,
-        }
-    }
-
-    /// Empties the batch and keeps its memory.
-    pub fn clear(&mut self) {
-        match self {
-            Self::Discrete(indices) => indices.clear(),
-            Self::Continuous { values, .. } => values.clear(),
-        }
-    }
-
-    /// Appends row `row` of `other`, which is of the same kind.
-    ///
-    /// # Panics
-    /// When the kinds differ: a policy returns one kind only.
-    pub fn push_row(&mut self, other: &Self, row: usize) {
-        match (self, other) {
-            (Self::Discrete(to), Self::Discrete(from)) => to.push(from[row]),
-            (Self::Continuous { values: to, .. }, Self::Continuous { values: from, dims }) => {
-                to.extend_from_slice(&from[row * dims..(row + 1) * dims]);
-            }
-            _ => panic!("a batch of discrete actions can't take a continuous one, nor the reverse"),
-        }
-    }
-
-    /// Appends all of `other`, which is of the same kind.
-    ///
-    /// # Panics
-    /// When the kinds differ: a policy returns one kind only.
-    pub fn append(&mut self, other: &Self) {
-        match (self, other) {
-            (Self::Discrete(to), Self::Discrete(from)) => to.extend_from_slice(from),
-            (Self::Continuous { values: to, .. }, Self::Continuous { values: from, .. }) => {
-                to.extend_from_slice(from);
-            }
-            _ => panic!("a batch of discrete actions can't take a continuous one, nor the reverse"),
-        }
-    }
-
-    /// The same actions as a tensor on `device`.
-    pub fn to_tensor(&self, device: &Device) -> ActionTensor {
-        match self {
-            Self::Discrete(indices) => {
-                let ids: Vec<i32> = indices.iter().map(|&i| i as i32).collect();
-                let rows = ids.len();
-                ActionTensor::Discrete(Tensor::from_data(TensorData::new(ids, [rows]), device))
-            }
-            Self::Continuous { values, dims } => {
-                let shape = [values.len() / dims, *dims];
-                let data = TensorData::new(values.clone(), shape);
-                ActionTensor::Continuous(Tensor::from_data(data, device))
-            }
-        }
-    }
-}
-
-/// Actions as a tensor.
-#[derive(Clone, Debug)]
-pub enum ActionTensor {
-    /// `[rows]` indices.
-    Discrete(Tensor<1, Int>),
-    /// `[rows, dims]` numbers.
-    Continuous(Tensor<2>),
-}
+/// What a forbidden action's logit becomes: e to this power is 0 in f32, and it is finite, so that
+/// 0 · log 0 stays 0 in the entropy and its gradient.
+const FORBIDDEN: f32 = -1e9;
 
 /// πθ(·|s) for every row of a batch of observations.
+#[expect(clippy::large_enum_variant, reason = "handles of tensors; there is one to a batch")]
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant, reason = "made once for a batch, not kept in lists")]
 pub enum Distribution {
     /// A choice among n.
     Categorical(Categorical),
+    /// Several choices at once.
+    MultiCategorical(MultiCategorical),
+    /// Independent yes-or-no choices.
+    Bernoulli(Bernoulli),
     /// A real vector with independent normal entries.
     Gaussian(DiagGaussian),
+    /// The same pressed into a box by tanh.
+    SquashedGaussian(SquashedGaussian),
+    /// A vector in a box with independent Beta entries.
+    Beta(Beta),
+    /// A real vector whose noise is a function of the state.
+    Gsde(Gsde),
 }
 
 impl Distribution {
     /// log πθ(aₜ|sₜ), row by row; densities for continuous actions.
+    ///
+    /// The actions are those that were drawn, before [`Policy::to_env`](crate::Policy::to_env).
     ///
     /// # Shapes
     /// `actions`: `[rows]` or `[rows, dims]`; result: `[rows]`.
@@ -117,10 +63,13 @@ impl Distribution {
     pub fn log_prob(&self, actions: ActionTensor) -> Tensor<1> {
         match (self, actions) {
             (Self::Categorical(d), ActionTensor::Discrete(a)) => d.log_prob(a),
+            (Self::MultiCategorical(d), ActionTensor::MultiDiscrete(a)) => d.log_prob(a),
+            (Self::Bernoulli(d), ActionTensor::MultiBinary(a)) => d.log_prob(a),
             (Self::Gaussian(d), ActionTensor::Continuous(a)) => d.log_prob(a),
-            _ => {
-                panic!("discrete actions go with a categorical policy, continuous with a Gaussian")
-            }
+            (Self::SquashedGaussian(d), ActionTensor::Continuous(a)) => d.log_prob(a),
+            (Self::Beta(d), ActionTensor::Continuous(a)) => d.log_prob(a),
+            (Self::Gsde(d), ActionTensor::Continuous(a)) => d.log_prob(a),
+            _ => panic!("these actions are not of the kind that this distribution draws"),
         }
     }
 
@@ -131,11 +80,16 @@ impl Distribution {
     pub fn entropy(&self) -> Tensor<1> {
         match self {
             Self::Categorical(d) => d.entropy(),
+            Self::MultiCategorical(d) => d.entropy(),
+            Self::Bernoulli(d) => d.entropy(),
             Self::Gaussian(d) => d.entropy(),
+            Self::SquashedGaussian(d) => d.entropy(),
+            Self::Beta(d) => d.entropy(),
+            Self::Gsde(d) => d.entropy(),
         }
     }
 
-    /// One action per row, each drawn from the next of `streams`.
+    /// One action per row, each drawn from the next of `streams`; every row's noise is its own.
     ///
     /// # Errors
     /// [`PolicyError::OutputNotFinite`] when the network returned NaN or an infinity.
@@ -148,18 +102,48 @@ impl Distribution {
     ) -> Result<ActionBatch, PolicyError> {
         match self {
             Self::Categorical(d) => Ok(ActionBatch::Discrete(d.sample(streams)?)),
+            Self::MultiCategorical(d) => d.sample(streams),
+            Self::Bernoulli(d) => d.sample(streams),
             Self::Gaussian(d) => d.sample(streams),
+            Self::SquashedGaussian(d) => d.sample(streams),
+            Self::Beta(d) => d.sample(streams),
+            Self::Gsde(d) => d.sample(streams),
         }
     }
 
-    /// The most probable action of every row (the mean of a Gaussian).
+    /// One action per row as a rollout draws them: with the noise that the row's environment holds on
+    /// to where the exploration depends on the state (nothing is drawn then), from its stream otherwise.
+    ///
+    /// # Errors
+    /// [`PolicyError::OutputNotFinite`] when the network returned NaN or an infinity.
+    ///
+    /// # Panics
+    /// When there are fewer environments than rows, or an exploration is not of this policy's size:
+    /// that is a mistake in the caller.
+    pub fn explore<'r, R: Rng + 'r>(
+        &self,
+        environments: impl IntoIterator<Item = (&'r Exploration, &'r mut R)>,
+    ) -> Result<ActionBatch, PolicyError> {
+        let environments = environments.into_iter();
+        match self {
+            Self::Gsde(d) => d.explore(environments.map(|(exploration, _)| exploration)),
+            _ => self.sample(environments.map(|(_, stream)| stream)),
+        }
+    }
+
+    /// The most probable action of every row (the mean of a Gaussian, also of one that is squashed).
     ///
     /// # Errors
     /// [`PolicyError::OutputNotFinite`] when the network returned NaN or an infinity.
     pub fn mode(&self) -> Result<ActionBatch, PolicyError> {
         match self {
             Self::Categorical(d) => Ok(ActionBatch::Discrete(d.mode()?)),
+            Self::MultiCategorical(d) => d.mode(),
+            Self::Bernoulli(d) => d.mode(),
             Self::Gaussian(d) => d.mode(),
+            Self::SquashedGaussian(d) => d.mode(),
+            Self::Beta(d) => d.mode(),
+            Self::Gsde(d) => d.mode(),
         }
     }
 }
@@ -168,4 +152,12 @@ impl Distribution {
 fn host_rows(tensor: Tensor<2>) -> Vec<f32> {
     let data = tensor.into_data_dtype(burn::tensor::DType::F32);
     data.iter::<f32>().collect()
+}
+
+/// Whether all `[rows × dims]` values are finite; if not, the first row where they aren't.
+fn check_finite(values: &[f32], dims: usize) -> Result<(), PolicyError> {
+    match values.iter().position(|v| !v.is_finite()) {
+        Some(i) => Err(PolicyError::OutputNotFinite { row: i / dims, value: values[i] }),
+        None => Ok(()),
+    }
 }

@@ -1,5 +1,174 @@
 //! The algorithms: one file each, that calls shared functions in the order of its pseudo-code.
 
+mod a2c;
+#[cfg(test)]
+mod against_torch;
+mod ppo;
 mod reinforce;
 
-pub(crate) use reinforce::Reinforce;
+use elegante_env::{AnyEnv, EnvRng};
+use elegante_policy::{ActorCritic, AnyNetwork, MlpConfig, Policy, PolicyConfig, ValueNet};
+
+use burn::tensor::{Device, Tensor};
+
+use crate::{
+    Algorithm, TrainError,
+    checkpoint::Checkpoint,
+    metrics::{Episode, Means, Values},
+    returns::explained_variance,
+    rollout::{Rollout, Targets},
+    streams::{Purpose, stream},
+};
+
+/// An algorithm at work, with its networks and its environments.
+pub(crate) trait Method: Send {
+    /// Collects experience and learns from it, once. `left` ∈ [0, 1] of the run is still to come.
+    ///
+    /// # Errors
+    /// When an environment fails or a number is no longer finite; the weights are then as before.
+    fn update(&mut self, left: f64, update: u64) -> Result<Batch, TrainError>;
+
+    /// πθ as it acts: without autodiff, with frozen normalisers.
+    fn acting(&self) -> Policy;
+
+    /// Notes all that the next update depends on.
+    fn save(&self, checkpoint: &mut Checkpoint);
+
+    /// Goes back to what [`save`](Self::save) noted; returns the lanes whose environment had not been
+    /// saved.
+    ///
+    /// # Errors
+    /// When the checkpoint belongs to another run.
+    fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<Vec<usize>, TrainError>;
+}
+
+/// What an update collected and learnt.
+pub(crate) struct Batch {
+    /// Environment steps, over all lanes.
+    pub(crate) steps: usize,
+    /// Episodes that ended, in the order in which they did; their `steps` count from the beginning
+    /// of the batch.
+    pub(crate) episodes: Vec<Episode>,
+    pub(crate) learnt: Learnt,
+}
+
+/// What an update measured.
+pub(crate) struct Learnt {
+    pub(crate) loss: f64,
+    pub(crate) entropy: f64,
+    pub(crate) grad_norm: f64,
+    pub(crate) learning_rate: f64,
+    /// What only some algorithms have.
+    pub(crate) values: Values,
+}
+
+/// The loss of an actor and critic, with what it is made of.
+struct Loss {
+    total: Tensor<1>,
+    policy: Tensor<1>,
+    value: Tensor<1>,
+    entropy: Tensor<1>,
+}
+
+impl Loss {
+    /// L = L_π − c_H H + c_V L_V.
+    fn new(
+        policy: Tensor<1>,
+        entropy: Tensor<1>,
+        value: Tensor<1>,
+        entropy_coef: f64,
+        value_coef: f64,
+    ) -> Self {
+        let total = policy.clone() - entropy.clone() * entropy_coef + value.clone() * value_coef;
+        Self { total, policy, value, entropy }
+    }
+
+    /// Notes the terms.
+    fn tell(&self, means: &mut Means) {
+        means.add("policy_loss", self.policy.clone().into_scalar::<f64>());
+        means.add("value_loss", self.value.clone().into_scalar::<f64>());
+        means.add("entropy", self.entropy.clone().into_scalar::<f64>());
+    }
+}
+
+/// What an update of an actor and critic has to tell, from the means over its minibatches.
+fn learnt(mut means: Means, rollout: &Rollout, targets: &Targets, learning_rate: f64) -> Learnt {
+    means.add("explained_variance", explained_variance(&targets.returns, &rollout.values));
+    let [loss, entropy, grad_norm] = ["loss", "entropy", "grad_norm"].map(|name| means.take(name));
+    Learnt { loss, entropy, grad_norm, learning_rate, values: means.finish() }
+}
+
+/// What every algorithm is made from.
+pub(crate) struct Setup<'a> {
+    /// One for each lane.
+    pub(crate) envs: Vec<AnyEnv>,
+    pub(crate) policy: PolicyConfig,
+    pub(crate) network: &'a MlpConfig,
+    pub(crate) seed: u64,
+    pub(crate) threads: usize,
+    /// With autodiff.
+    pub(crate) device: Device,
+    /// Makes the networks, where they are not those that `network` describes.
+    pub(crate) build: Option<Build<'a>>,
+}
+
+/// Makes a network from its inputs, its outputs, the stream of its weights and the device they live on.
+pub(crate) type Build<'a> = &'a dyn Fn(usize, usize, &mut EnvRng, &Device) -> AnyNetwork;
+
+impl Setup<'_> {
+    /// A policy yet to be trained.
+    fn new_policy(&self) -> Result<Policy, TrainError> {
+        let mut rng = stream(self.seed, Purpose::PolicyInit, 0);
+        let Some(build) = self.build else { return Ok(self.policy.init(&mut rng, &self.device)?) };
+        let outputs = self.policy.action.outputs() + usize::from(self.policy.value_output);
+        let net = self.built(build, outputs, &mut rng)?;
+        Ok(self.policy.with_network(net, &self.device)?)
+    }
+
+    /// A value network yet to be trained.
+    fn new_value(&self) -> Result<ValueNet, TrainError> {
+        let (mut rng, inputs) = (stream(self.seed, Purpose::ValueInit, 0), self.policy.observation);
+        Ok(match self.build {
+            Some(build) => ValueNet::of(self.built(build, 1, &mut rng)?),
+            None => ValueNet::init(self.network, inputs, &mut rng, &self.device)?,
+        })
+    }
+
+    /// Both, or one that is both.
+    fn new_actor_critic(&self) -> Result<ActorCritic, TrainError> {
+        let policy = self.new_policy()?;
+        if self.policy.value_output {
+            return Ok(ActorCritic::shared(policy));
+        }
+        Ok(ActorCritic::of(policy, self.new_value()?))
+    }
+
+    /// A network of somebody's own, if it says as much as it should.
+    fn built(
+        &self,
+        build: Build<'_>,
+        outputs: usize,
+        rng: &mut EnvRng,
+    ) -> Result<AnyNetwork, TrainError> {
+        let inputs = self.policy.observation;
+        let net = build(inputs, outputs, rng, &self.device);
+        let said = net.forward(Tensor::zeros([2, inputs], &self.device)).dims();
+        if said == [2, outputs] {
+            return Ok(net);
+        }
+        Err(TrainError::Unsupported(format!(
+            "a network of {inputs} inputs and {outputs} outputs was asked for, and the one that was built makes {said:?} of [2, {inputs}]"
+        )))
+    }
+}
+
+impl Algorithm {
+    /// Puts the algorithm to work.
+    pub(crate) fn begin(&self, setup: Setup<'_>) -> Result<Box<dyn Method>, TrainError> {
+        Ok(match self {
+            Self::Reinforce(config) => Box::new(reinforce::Reinforce::new(config, setup)?),
+            Self::A2c(config) => Box::new(a2c::A2c::new(config, setup)?),
+            Self::Ppo(config) => Box::new(ppo::Ppo::new(config, setup)?),
+        })
+    }
+}

@@ -9,77 +9,61 @@
 //!     φ         ← Adam(φ, ∇φ mean (Gₜ − Vφ(sₜ))²)         estimator "baseline", a few steps
 //! ```
 
-use burn::{module::Module, tensor::Device};
-use elegante_policy::{MlpConfig, Policy, PolicyConfig, ValueNet};
+use burn::tensor::Device;
+use elegante_policy::{Policy, ValueNet};
 
 use crate::{
     Estimator, ReinforceConfig, TrainError,
-    bridge::{distribution, matrix, vector},
+    algorithms::{Batch, Learnt, Method, Setup},
+    bridge::{mask, matrix, vector},
     checkpoint::Checkpoint,
+    lanes::Lanes,
     loss::{policy_gradient, value_mse},
     optim::{Descent, Learner},
     returns::{explained_variance, mean_std, rewards_to_go, standardize, total_returns},
-    streams::{Purpose, stream},
     trajectories::Trajectories,
 };
 
-/// The state of REINFORCE: a policy that learns, and what it compares returns with.
-#[derive(Clone, Debug)]
+/// The state of REINFORCE: environments, a policy that learns, and what it compares returns with.
 pub(crate) struct Reinforce {
     config: ReinforceConfig,
-    pub(crate) policy: Learner<Policy>,
-    pub(crate) baseline: Option<Baseline>,
+    lanes: Lanes,
+    policy: Learner<Policy>,
+    baseline: Option<Baseline>,
     /// With more than one, V learns while πθ does.
     threads: usize,
     device: Device,
 }
 
-/// What one update measured.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Update {
-    pub(crate) loss: f64,
-    pub(crate) entropy: f64,
-    pub(crate) grad_norm: f64,
-    pub(crate) learning_rate: f64,
-    pub(crate) value_loss: Option<f64>,
-    pub(crate) explained_variance: Option<f64>,
-}
-
 impl Reinforce {
-    pub(crate) fn new(
-        config: ReinforceConfig,
-        policy: &PolicyConfig,
-        network: &MlpConfig,
-        seed: u64,
-        threads: usize,
-        device: Device,
-    ) -> Result<Self, TrainError> {
-        let policy = policy.init(&mut stream(seed, Purpose::PolicyInit, 0), &device)?;
+    pub(crate) fn new(config: &ReinforceConfig, setup: Setup<'_>) -> Result<Self, TrainError> {
+        let policy = setup.new_policy()?;
         let baseline = (config.estimator == Estimator::Baseline)
-            .then(|| Baseline::new(&config, network, policy.config().observation, seed, &device))
+            .then(|| Baseline::new(config, &setup))
             .transpose()?;
-        let policy = Learner::new(policy, config.adam_epsilon, config.max_grad_norm);
-        Ok(Self { config, policy, baseline, threads, device })
+        let memory = policy.memory() + baseline.as_ref().map_or(0, |v| v.net.module.memory());
+        if memory > 0 {
+            let reason = "REINFORCE works with networks that have no memory: choose A2C or PPO";
+            return Err(TrainError::Unsupported(reason.into()));
+        }
+        let Setup { envs, policy: wanted, seed, threads, device, .. } = setup;
+        Ok(Self {
+            lanes: Lanes::new(envs, seed, &wanted, threads)?,
+            policy: Learner::adam(policy, config.adam_epsilon, config.max_grad_norm),
+            baseline,
+            config: config.clone(),
+            threads,
+            device,
+        })
     }
 
-    /// πθ as it acts: without autodiff.
-    pub(crate) fn acting(&self) -> Policy {
-        self.policy.module.valid()
-    }
-
-    /// Steps to collect before an update.
-    pub(crate) fn batch_steps(&self) -> usize {
-        self.config.batch_steps
-    }
-
-    /// One update from a batch of whole trajectories, `left` ∈ [0, 1] of the run being still to come.
     /// An error leaves both networks as they were, also when only one of them met it.
-    pub(crate) fn update(
+    fn learn_or_not(
         &mut self,
         batch: &Trajectories,
         left: f64,
         update: u64,
-    ) -> Result<Update, TrainError> {
+    ) -> Result<Learnt, TrainError> {
         let before = (self.policy.clone(), self.baseline.clone());
         let learnt = self.learn(batch, left, update);
         if learnt.is_err() {
@@ -93,7 +77,7 @@ impl Reinforce {
         batch: &Trajectories,
         left: f64,
         update: u64,
-    ) -> Result<Update, TrainError> {
+    ) -> Result<Learnt, TrainError> {
         let returns = match self.config.estimator {
             Estimator::TotalReturn => total_returns(batch, self.config.gamma),
             Estimator::RewardToGo | Estimator::Baseline => rewards_to_go(batch, self.config.gamma),
@@ -113,40 +97,57 @@ impl Reinforce {
         }
 
         // V learns from the same batch, after its prediction was taken and beside the policy.
-        let Self { config, policy, baseline, threads, device } = self;
+        let Self { config, policy, baseline, threads, device, .. } = self;
         let both = *threads > 1 && baseline.is_some();
         let learn =
             || baseline.as_mut().map(|v| v.fit(config, batch, &returns, left, update)).transpose();
         let ascend = || ascend(config, policy, batch, &weights, left, update, device);
         let (value_loss, (descent, entropy)) = join(both, learn, ascend)?;
 
-        Ok(Update {
+        let explained = expected.map(|expected| explained_variance(&returns, &expected));
+        let values = [("value_loss", value_loss), ("explained_variance", explained)];
+        Ok(Learnt {
             loss: descent.loss,
             entropy,
             grad_norm: descent.grad_norm,
             learning_rate: self.config.schedule.at(self.config.learning_rate, left),
-            value_loss,
-            explained_variance: expected.map(|expected| explained_variance(&returns, &expected)),
+            values: values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
         })
     }
+}
 
-    /// Notes all that the next update depends on.
-    pub(crate) fn save(&self, checkpoint: &mut Checkpoint) {
+impl Method for Reinforce {
+    fn update(&mut self, left: f64, update: u64) -> Result<Batch, TrainError> {
+        let (batch, mut episodes) = self.lanes.collect(&self.acting(), self.config.batch_steps)?;
+        let mut steps = 0;
+        for episode in &mut episodes {
+            steps += episode.length as u64;
+            episode.steps = steps;
+        }
+        let learnt = self.learn_or_not(&batch, left, update)?;
+        Ok(Batch { steps: batch.steps(), episodes, learnt })
+    }
+
+    fn acting(&self) -> Policy {
+        self.policy.module.valid()
+    }
+
+    fn save(&self, checkpoint: &mut Checkpoint) {
         checkpoint.put("policy", &self.policy);
         if let Some(baseline) = &self.baseline {
             checkpoint.put("value", &baseline.net);
-            checkpoint.state.algorithm.value_scale = Some(baseline.scale);
+            checkpoint.note("value.scale", &baseline.scale);
         }
+        self.lanes.save(checkpoint);
     }
 
-    /// Goes back to what [`save`](Self::save) noted.
-    pub(crate) fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<(), TrainError> {
+    fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<Vec<usize>, TrainError> {
         checkpoint.get("policy", &mut self.policy)?;
         if let Some(baseline) = &mut self.baseline {
             checkpoint.get("value", &mut baseline.net)?;
-            baseline.scale = checkpoint.state.algorithm.value_scale.unwrap_or(baseline.scale);
+            baseline.scale = checkpoint.recall("value.scale")?;
         }
-        Ok(())
+        self.lanes.restore(checkpoint)
     }
 }
 
@@ -161,7 +162,9 @@ fn ascend(
     device: &Device,
 ) -> Result<(Descent, f64), TrainError> {
     let observations = batch.observations.clone();
-    let π = distribution(&policy.module, observations, &batch.valid, device)?;
+    let shape = policy.module.config();
+    let valid = mask(&batch.valid, shape.action.outputs(), device);
+    let π = policy.module.forward(matrix(observations, shape.observation, device), valid);
     let log_prob = π.log_prob(batch.actions.to_tensor(device));
     let entropy = π.entropy();
 
@@ -197,26 +200,19 @@ fn join<A: Send, B>(
 /// about 1. It is read with the scale that it was fitted with, from earlier batches: Vφ(sₜ) then does
 /// not depend on the actions it is compared with, and subtracting it leaves the gradient unbiased.
 #[derive(Clone, Debug)]
-pub(crate) struct Baseline {
-    pub(crate) net: Learner<ValueNet>,
+struct Baseline {
+    net: Learner<ValueNet>,
     /// Mean and spread of the returns that it last learnt from.
-    pub(crate) scale: (f64, f64),
+    scale: (f64, f64),
     observation: usize,
     device: Device,
 }
 
 impl Baseline {
-    fn new(
-        config: &ReinforceConfig,
-        network: &MlpConfig,
-        observation: usize,
-        seed: u64,
-        device: &Device,
-    ) -> Result<Self, TrainError> {
-        let mut stream = stream(seed, Purpose::ValueInit, 0);
-        let net = ValueNet::init(network, observation, &mut stream, device)?;
-        let net = Learner::new(net, config.adam_epsilon, config.max_grad_norm);
-        Ok(Self { net, scale: (0.0, 1.0), observation, device: device.clone() })
+    fn new(config: &ReinforceConfig, setup: &Setup<'_>) -> Result<Self, TrainError> {
+        let net = Learner::adam(setup.new_value()?, config.adam_epsilon, config.max_grad_norm);
+        let (observation, device) = (setup.policy.observation, setup.device.clone());
+        Ok(Self { net, scale: (0.0, 1.0), observation, device })
     }
 
     /// Vφ(sₜ) at every step of the batch.

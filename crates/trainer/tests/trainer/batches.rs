@@ -5,7 +5,7 @@ use elegante_env::{
     TimeLimit, VecEnv, VectorEnv,
 };
 use elegante_policy::{ActionBatch, MlpConfig};
-use elegante_trainer::{Estimator, Trainer};
+use elegante_trainer::{Continuous, Estimator, Trainer};
 
 use crate::worlds::{At, World, cartpole, config, finish, train, world};
 
@@ -242,13 +242,14 @@ fn a_policy_fits_the_spaces_it_was_made_for() {
     let space = BoxSpace::new(vec![-1.0, f32::NEG_INFINITY], vec![f32::INFINITY, 2.0]).unwrap();
     let observation = BoxSpace::unbounded(3).into();
     let network = MlpConfig::default();
+    let (action, kind) = (space.into(), Continuous::Gaussian);
     let config =
-        elegante_trainer::policy_config(&observation, &space.into(), &network, -0.5).unwrap();
+        elegante_trainer::policy_config(&observation, &action, &network, kind, -0.5).unwrap();
     assert_eq!((config.observation, config.action.outputs()), (3, 2));
     let device = elegante_policy::DeviceChoice::Auto.open().unwrap();
     let policy = config.init(&mut EnvRng::new(0), &device).unwrap();
     // A bound that is not there does not clip.
     let wild = ActionBatch::Continuous { values: vec![-9.0, -9.0, 9.0, 9.0], dims: 2 };
     let tame = ActionBatch::Continuous { values: vec![-1.0, -9.0, 9.0, 2.0], dims: 2 };
-    assert_eq!(policy.clip(wild), tame);
+    assert_eq!(policy.to_env(wild), tame);
 }

@@ -6,13 +6,14 @@ use std::{
     thread::ThreadId,
 };
 
-use elegante_env::{Env, Step};
-use elegante_policy::{Activation, Init, MlpConfig, Settings};
+use elegante_env::{BoxSpace, Env, EnvError, Reset, Space, Step};
+use elegante_policy::{Activation, Cell, Init, MlpConfig, Settings};
 use elegante_trainer::{
-    Algorithm, Estimator, ReinforceConfig, RunConfig, Schedule, Stop, TrainConfig,
+    A2cConfig, Algorithm, Continuous, Estimator, PpoConfig, ReinforceConfig, RunConfig, Schedule,
+    Stop, TrainConfig, Trainer,
 };
 
-use crate::worlds::{At, Range, Told, cartpole, config, train, world};
+use crate::worlds::{At, Range, Told, a2c, cartpole, config, ppo, train, world};
 
 /// What must be different after a setting was turned.
 type Shows = fn(&Told, &Told) -> bool;
@@ -37,6 +38,20 @@ fn reinforce(config: &mut TrainConfig) -> &mut ReinforceConfig {
     }
 }
 
+fn of_ppo(config: &mut TrainConfig) -> &mut PpoConfig {
+    match &mut config.algorithm {
+        Algorithm::Ppo(ppo) => ppo,
+        other => panic!("{other:?} is not PPO"),
+    }
+}
+
+fn of_a2c(config: &mut TrainConfig) -> &mut A2cConfig {
+    match &mut config.algorithm {
+        Algorithm::A2c(a2c) => a2c,
+        other => panic!("{other:?} is not A2C"),
+    }
+}
+
 /// There is a row for each setting of `S`, in its order; a new one without a row fails here.
 fn complete<S: Settings>(rows: &[Row]) {
     let tested: Vec<_> = rows.iter().map(|row| row.setting).collect();
@@ -46,12 +61,15 @@ fn complete<S: Settings>(rows: &[Row]) {
 
 fn each_shows<E: Env + 'static>(rows: &[Row], env: fn() -> E) {
     // Evaluations happen, so that their settings have something to do.
-    let base = config(|run, _| run.eval_every = 600);
-    let told = train(&base, env);
+    each_shows_in(&config(|run, _| run.eval_every = 600), rows, env);
+}
+
+fn each_shows_in<E: Env + 'static>(base: &TrainConfig, rows: &[Row], env: fn() -> E) {
+    let told = train(base, env);
     for Row { setting, turn, shows } in rows {
         let mut turned = base.clone();
         turn(&mut turned);
-        assert_ne!(turned, base, "the row of `{setting}` turns nothing");
+        assert_ne!(&turned, base, "the row of `{setting}` turns nothing");
         assert!(shows(&told, &train(&turned, env)), "`{setting}` does nothing");
     }
 }
@@ -111,9 +129,19 @@ fn every_setting_of_the_networks() {
         row("hidden", |c| c.network.hidden = vec![8, 8], WEIGHTS),
         row("activation", |c| c.network.activation = Activation::Relu, learnt_differently),
         row("init", |c| c.network.init = Init::BurnDefault, WEIGHTS),
+        row("recurrent", |c| c.network.recurrent = Cell::Lstm, learnt_differently),
+        row("recurrent_size", |c| c.network.recurrent_size = 5, learnt_differently),
+        row("shared", |c| c.network.shared = true, learnt_differently),
     ];
     complete::<MlpConfig>(&rows);
-    each_shows(&rows, cartpole);
+    // REINFORCE has no use for a memory, nor for a shared trunk.
+    each_shows(&rows[..3], cartpole);
+    let mut base = ppo(|ppo| ppo.batch_size = 64);
+    base.network.recurrent = Cell::Gru;
+    each_shows_in(&base, &rows, cartpole);
+    base.network.recurrent = Cell::None;
+    let remembering = [row("recurrent", |c| c.network.recurrent = Cell::Gru, learnt_differently)];
+    each_shows_in(&base, &remembering, cartpole);
 }
 
 /// The file also names the activation: the numbers of the updates have to differ too.
@@ -156,4 +184,168 @@ fn each_estimator_is_one_of_its_own() {
             })
             .collect();
     assert_eq!(policies.len(), 3);
+}
+
+#[test]
+fn every_setting_of_ppo() {
+    let rows = [
+        row("n_steps", |c| of_ppo(c).n_steps = 128, WEIGHTS),
+        row("batch_size", |c| of_ppo(c).batch_size = 64, WEIGHTS),
+        row("epochs", |c| of_ppo(c).epochs = 3, WEIGHTS),
+        row("gamma", |c| of_ppo(c).gamma = 0.9, WEIGHTS),
+        row("gae_lambda", |c| of_ppo(c).gae_lambda = 0.5, WEIGHTS),
+        row("learning_rate", |c| of_ppo(c).learning_rate = 2e-2, WEIGHTS),
+        row("schedule", |c| of_ppo(c).schedule = Schedule::Linear, WEIGHTS),
+        row("clip_range", |c| of_ppo(c).clip_range = 0.01, WEIGHTS),
+        row("clip_schedule", |c| of_ppo(c).clip_schedule = Schedule::Linear, WEIGHTS),
+        row("clip_value", |c| of_ppo(c).clip_value = Some(0.01), WEIGHTS),
+        row("normalize_advantages", |c| of_ppo(c).normalize_advantages = false, WEIGHTS),
+        row("entropy_coef", |c| of_ppo(c).entropy_coef = 0.1, WEIGHTS),
+        row("value_coef", |c| of_ppo(c).value_coef = 1.0, WEIGHTS),
+        row("max_grad_norm", |c| of_ppo(c).max_grad_norm = 0.1, WEIGHTS),
+        row("target_kl", |c| of_ppo(c).target_kl = Some(1e-4), WEIGHTS),
+        row("adam_epsilon", |c| of_ppo(c).adam_epsilon = 1e-2, WEIGHTS),
+        row(
+            "normalize_observations",
+            |c| of_ppo(c).normalize_observations = true,
+            learnt_differently,
+        ),
+        row("normalize_rewards", |c| of_ppo(c).normalize_rewards = true, WEIGHTS),
+        row("distribution", |c| of_ppo(c).distribution = Continuous::Beta, learnt_differently),
+        row("initial_log_std", |c| of_ppo(c).initial_log_std = -0.5, learnt_differently),
+        row("sde_sample_steps", |c| of_ppo(c).sde_sample_steps = 4, WEIGHTS),
+    ];
+    complete::<PpoConfig>(&rows);
+    // State-dependent exploration makes use of all of them, a plain Gaussian of all but the last,
+    // and discrete actions have no spread.
+    let base = ppo(|ppo| ppo.distribution = Continuous::Gsde);
+    each_shows_in(&base, &rows, Range::new);
+    each_shows_in(&ppo(|_| {}), &rows[..20], Range::new);
+    each_shows_in(&ppo(|_| {}), &rows[..18], cartpole);
+}
+
+#[test]
+fn every_setting_of_a2c() {
+    let rows = [
+        row("n_steps", |c| of_a2c(c).n_steps = 32, WEIGHTS),
+        row("gamma", |c| of_a2c(c).gamma = 0.9, WEIGHTS),
+        row("gae_lambda", |c| of_a2c(c).gae_lambda = 0.5, WEIGHTS),
+        row("learning_rate", |c| of_a2c(c).learning_rate = 2e-2, WEIGHTS),
+        row("schedule", |c| of_a2c(c).schedule = Schedule::Linear, WEIGHTS),
+        row("rms_decay", |c| of_a2c(c).rms_decay = 0.9, WEIGHTS),
+        row("rms_epsilon", |c| of_a2c(c).rms_epsilon = 1e-2, WEIGHTS),
+        row("normalize_advantages", |c| of_a2c(c).normalize_advantages = true, WEIGHTS),
+        row("entropy_coef", |c| of_a2c(c).entropy_coef = 0.1, WEIGHTS),
+        row("value_coef", |c| of_a2c(c).value_coef = 1.0, WEIGHTS),
+        row("max_grad_norm", |c| of_a2c(c).max_grad_norm = 0.1, WEIGHTS),
+        row(
+            "normalize_observations",
+            |c| of_a2c(c).normalize_observations = true,
+            learnt_differently,
+        ),
+        row("normalize_rewards", |c| of_a2c(c).normalize_rewards = true, WEIGHTS),
+        row("distribution", |c| of_a2c(c).distribution = Continuous::Beta, learnt_differently),
+        row("initial_log_std", |c| of_a2c(c).initial_log_std = -0.5, learnt_differently),
+        row("sde_sample_steps", |c| of_a2c(c).sde_sample_steps = 4, WEIGHTS),
+    ];
+    complete::<A2cConfig>(&rows);
+    let base = a2c(|a2c| a2c.distribution = Continuous::Gsde);
+    each_shows_in(&base, &rows, Range::new);
+    each_shows_in(&a2c(|_| {}), &rows[..15], Range::new);
+    each_shows_in(&a2c(|_| {}), &rows[..13], cartpole);
+}
+
+#[test]
+fn each_distribution_is_one_of_its_own() {
+    let kinds =
+        [Continuous::Gaussian, Continuous::SquashedGaussian, Continuous::Beta, Continuous::Gsde];
+    let mut losses = HashSet::new();
+    for kind in kinds {
+        for base in [ppo(|ppo| ppo.distribution = kind), a2c(|a2c| a2c.distribution = kind)] {
+            let told = train(&base, Range::new);
+            losses.insert(told.updates.last().unwrap().loss.to_bits());
+        }
+    }
+    assert_eq!(losses.len(), 2 * kinds.len());
+}
+
+/// Real actions without bounds.
+struct Boundless;
+
+impl Env for Boundless {
+    type Action = [f32];
+
+    fn observation_space(&self) -> Space {
+        BoxSpace::unbounded(1).into()
+    }
+
+    fn action_space(&self) -> BoxSpace {
+        BoxSpace::unbounded(2)
+    }
+
+    fn reset(&mut self, _: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+        obs.fill(0.0);
+        Ok(())
+    }
+
+    fn step(&mut self, _: &[f32], obs: &mut [f32]) -> Result<Step, EnvError> {
+        obs.fill(0.0);
+        Ok(Step::terminated(0.0))
+    }
+}
+
+/// What is said of a run that can't be.
+fn refused<E: Env + 'static>(config: &TrainConfig, env: fn() -> E) -> String {
+    match Trainer::new(config.clone(), env) {
+        Ok(_) => panic!("{config:?} was taken"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn reinforce_refuses_networks_it_has_no_use_for() {
+    for cell in [Cell::Gru, Cell::Lstm] {
+        let mut remembering = config(|_, _| {});
+        remembering.network.recurrent = cell;
+        let error = refused(&remembering, cartpole);
+        assert!(error.starts_with("network.recurrent = "), "{error}");
+        assert!(error.contains("REINFORCE works with networks that have no memory"), "{error}");
+    }
+    let mut shared = config(|_, _| {});
+    shared.network.shared = true;
+    let error = refused(&shared, cartpole);
+    assert!(error.starts_with("network.shared = true"), "{error}");
+    assert!(error.contains("REINFORCE's baseline has a network of its own"), "{error}");
+}
+
+#[test]
+fn minibatches_that_leave_a_remainder_are_refused_with_sizes_that_do_not() {
+    let error = refused(&ppo(|ppo| ppo.batch_size = 48), cartpole);
+    assert!(error.starts_with("ppo.batch_size = 48"), "{error}");
+    assert!(error.contains("64 steps × 2 lanes = 128"), "{error}");
+    assert!(error.contains("[8, 16, 32, 64, 128]"), "{error}");
+
+    // Lanes are dealt whole where the networks remember: 32 steps are half of one.
+    let mut remembering = ppo(|_| {});
+    remembering.network.recurrent = Cell::Gru;
+    let error = refused(&remembering, cartpole);
+    assert!(error.starts_with("ppo.batch_size = 32"), "{error}");
+    assert!(error.contains("in whole lanes") && error.contains("[64, 128]"), "{error}");
+
+    // The whole rollout and more are one minibatch.
+    train(&ppo(|ppo| ppo.batch_size = 1_000), cartpole);
+}
+
+#[test]
+fn distributions_that_fill_a_box_need_its_bounds() {
+    for kind in [Continuous::SquashedGaussian, Continuous::Beta] {
+        for config in [ppo(|ppo| ppo.distribution = kind), a2c(|a2c| a2c.distribution = kind)] {
+            let error = refused(&config, || Boundless);
+            assert!(error.contains("need bounds on every entry of an action"), "{error}");
+            assert!(error.contains("choose \"gaussian\" or \"gsde\""), "{error}");
+        }
+    }
+    for kind in [Continuous::Gaussian, Continuous::Gsde] {
+        train(&ppo(|ppo| ppo.distribution = kind), || Boundless);
+    }
 }

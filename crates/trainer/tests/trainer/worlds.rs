@@ -3,11 +3,13 @@
 use std::ops::ControlFlow;
 
 use elegante_env::{
-    BoxSpace, CartPole, Discrete, Env, EnvError, EnvRng, Reset, Space, Step, TimeLimit,
+    AnyEnv, BoxSpace, CartPole, Discrete, Env, EnvError, EnvRng, IdentityContinuous, Reset, Space,
+    Step, TimeLimit,
 };
+use elegante_policy::{Cell, MlpConfig};
 use elegante_trainer::{
-    Algorithm, Evaluation, Event, ReinforceConfig, RunConfig, Stop, TrainConfig, Trainer,
-    UpdateMetrics,
+    A2cConfig, Algorithm, Continuous, Evaluation, Event, PpoConfig, ReinforceConfig, RunConfig,
+    Stop, TrainConfig, Trainer, UpdateMetrics,
 };
 
 /// What a script is told of a step. `obs` holds 1 and the time; the script may write what it likes.
@@ -132,6 +134,30 @@ pub(crate) fn config(change: impl FnOnce(&mut RunConfig, &mut ReinforceConfig)) 
     config
 }
 
+/// A short run of PPO: four rollouts of 128 steps, whose ratios leave the clip range.
+pub(crate) fn ppo(change: impl FnOnce(&mut PpoConfig)) -> TrainConfig {
+    let mut config = config(|run, _| run.steps = 512);
+    let mut ppo = PpoConfig {
+        n_steps: 64,
+        batch_size: 32,
+        epochs: 2,
+        learning_rate: 1e-2,
+        ..PpoConfig::default()
+    };
+    change(&mut ppo);
+    config.algorithm = Algorithm::Ppo(ppo);
+    config
+}
+
+/// A short run of A2C: sixteen rollouts of 32 steps.
+pub(crate) fn a2c(change: impl FnOnce(&mut A2cConfig)) -> TrainConfig {
+    let mut config = config(|run, _| run.steps = 512);
+    let mut a2c = A2cConfig { n_steps: 16, learning_rate: 1e-2, ..A2cConfig::default() };
+    change(&mut a2c);
+    config.algorithm = Algorithm::A2c(a2c);
+    config
+}
+
 /// All that a run tells, without what the clock says, and the weights that it ends with.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Told {
@@ -166,4 +192,131 @@ pub(crate) fn train<E: Env + 'static>(
 
 pub(crate) fn timeless(update: UpdateMetrics) -> UpdateMetrics {
     UpdateMetrics { seconds: 0.0, steps_per_second: 0.0, ..update }
+}
+
+/// Six steps, each of which allows two of four actions and pays for one of them.
+#[derive(Clone)]
+pub(crate) struct Gates {
+    time: u8,
+    valid: [bool; 4],
+}
+
+impl Gates {
+    pub(crate) fn new() -> Self {
+        Self { time: 0, valid: [true; 4] }
+    }
+
+    fn show(&mut self, obs: &mut [f32]) {
+        let first = usize::from(self.time) % 4;
+        self.valid = std::array::from_fn(|action| action == first || action == (first + 1) % 4);
+        obs.fill(0.0);
+        obs[first] = 1.0;
+    }
+}
+
+impl Env for Gates {
+    type Action = usize;
+
+    fn observation_space(&self) -> Space {
+        BoxSpace::unbounded(4).into()
+    }
+
+    fn action_space(&self) -> Discrete {
+        Discrete::new(4)
+    }
+
+    fn reset(&mut self, _: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+        self.time = 0;
+        self.show(obs);
+        Ok(())
+    }
+
+    fn step(&mut self, &action: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
+        if !self.valid[action] {
+            return Err(EnvError::custom(format!("action {action} was not allowed")));
+        }
+        let right = (usize::from(self.time) + 1) % 4;
+        let reward = if action == right { 1.0 } else { 0.0 };
+        self.time += 1;
+        self.show(obs);
+        Ok(if self.time == 6 { Step::terminated(reward) } else { Step::going(reward) })
+    }
+
+    fn action_mask(&self) -> Option<&[bool]> {
+        Some(&self.valid)
+    }
+
+    fn save_state(&self) -> Option<Vec<u8>> {
+        Some(vec![self.time])
+    }
+
+    fn load_state(&mut self, bytes: &[u8]) -> Result<(), EnvError> {
+        self.time = bytes[0];
+        self.show(&mut [0.0; 4]);
+        Ok(())
+    }
+}
+
+type Make = fn() -> Result<AnyEnv, EnvError>;
+type Change = fn(&mut MlpConfig);
+
+/// A kind of run, in environments whose state can be saved.
+pub(crate) struct Variant {
+    pub(crate) name: String,
+    pub(crate) config: TrainConfig,
+    pub(crate) make: Make,
+}
+
+impl Variant {
+    pub(crate) fn trainer(&self) -> Trainer {
+        Trainer::from_factory(self.config.clone(), self.make).unwrap()
+    }
+
+    pub(crate) fn ppo(&mut self) -> Option<&mut PpoConfig> {
+        match &mut self.config.algorithm {
+            Algorithm::Ppo(ppo) => Some(ppo),
+            _ => None,
+        }
+    }
+}
+
+/// What the two actor-critics can be combined with, each of it in a run of A2C and in one of PPO.
+pub(crate) fn variants() -> Vec<Variant> {
+    // Short enough that some episodes are truncated and others terminate, many in one rollout.
+    let poles = || Ok(AnyEnv::new(TimeLimit::new(CartPole::default(), 25)?));
+    let numbers = || Ok(AnyEnv::new(TimeLimit::new(IdentityContinuous::new(2), 10)?));
+    let gates = || Ok(AnyEnv::new(Gates::new()));
+    let kinds: [(&str, Change, bool, Make); 9] = [
+        ("plain", |_| {}, false, poles),
+        ("normalised", |_| {}, true, poles),
+        ("shared", |network| network.shared = true, false, poles),
+        ("GRU", |network| network.recurrent = Cell::Gru, false, poles),
+        ("LSTM, normalised", |network| network.recurrent = Cell::Lstm, true, poles),
+        ("masks", |_| {}, false, gates),
+        ("masks, GRU", |network| network.recurrent = Cell::Gru, false, gates),
+        ("gSDE", |_| {}, false, numbers),
+        (
+            "gSDE, LSTM, shared, normalised",
+            |network| (network.recurrent, network.shared) = (Cell::Lstm, true),
+            true,
+            numbers,
+        ),
+    ];
+    let both = |(name, change, normalised, make): (_, Change, bool, Make)| {
+        let a2c = a2c(|a2c| {
+            (a2c.normalize_observations, a2c.normalize_rewards) = (normalised, normalised);
+            (a2c.distribution, a2c.sde_sample_steps) = (Continuous::Gsde, 4);
+        });
+        let ppo = ppo(|ppo| {
+            ppo.batch_size = 64;
+            (ppo.normalize_observations, ppo.normalize_rewards) = (normalised, normalised);
+            (ppo.distribution, ppo.sde_sample_steps) = (Continuous::Gsde, 4);
+        });
+        [("A2C", a2c), ("PPO", ppo)].map(|(algorithm, mut config)| {
+            change(&mut config.network);
+            config.network.recurrent_size = 6;
+            Variant { name: format!("{algorithm}, {name}"), config, make }
+        })
+    };
+    kinds.into_iter().flat_map(both).collect()
 }

@@ -1,0 +1,59 @@
+#![doc = include_str!("../README.md")]
+#![warn(clippy::print_stdout)]
+
+mod algos;
+mod args;
+mod config;
+mod envs;
+mod eval;
+mod exit;
+mod gif;
+mod interrupt;
+mod output;
+mod play;
+mod program;
+mod progress;
+mod text;
+mod train;
+
+use std::{env, process::ExitCode, time::Instant};
+
+use elegante::Registry;
+
+use args::{Cli, Command};
+use exit::Outcome;
+use output::Output;
+use program::Program;
+
+/// Runs the command line that the process was started with, over the environments of `registry`: the
+/// whole body of a `main`.
+///
+/// The program goes by the name that it was started under, in its help, its examples and its hints.
+/// With `--help`, `--version` or arguments that make no sense it ends the process, as clap does.
+#[must_use = "the exit code is what the caller of the program goes by"]
+pub fn main_with(registry: Registry) -> ExitCode {
+    let program = Program { began: Instant::now(), name: program::name(env::args_os()), registry };
+    let cli = Cli::of(&program.name);
+    let mut output = Output::new();
+    let result = run(cli.command, &program, &mut output);
+    // What is still buffered may be the first to meet a full disk.
+    let result = result.and_then(|outcome| Ok(output.flush().map(|()| outcome)?));
+    match result {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            output.error(&error);
+            exit::code(&error)
+        }
+    }
+}
+
+fn run(command: Command, program: &Program, output: &mut Output) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Train(args) => train::run(args, program, output),
+        Command::Eval(args) => eval::run(&args, program, output),
+        Command::Play(args) => play::run(&args, program, output),
+        Command::Envs(args) => envs::run(args, program, output),
+        Command::Algos(args) => algos::run(args, program, output),
+        Command::Config(args) => config::run(args, program, output),
+    }
+}

@@ -1,0 +1,584 @@
+//! Action heads: what a network's outputs mean.
+
+use burn::tensor::{Bool, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ActionBatch, Bernoulli, Beta, Categorical, DiagGaussian, Distribution, Gsde, MultiCategorical,
+    PolicyError, SquashedGaussian,
+};
+
+/// What a policy's outputs mean.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ActionHead {
+    /// Logits of a choice among `n` actions.
+    Categorical {
+        /// Number of actions.
+        n: usize,
+    },
+    /// Logits of several choices made at once, one component's after the other's.
+    MultiCategorical {
+        /// Number of choices of each component.
+        ns: Vec<usize>,
+    },
+    /// Logits of `n` bits.
+    Bernoulli {
+        /// Number of bits.
+        n: usize,
+    },
+    /// The mean of a diagonal Gaussian; log σ is a parameter of its own, the same in every state.
+    Gaussian {
+        /// Smallest allowed entry in each dimension; `None` where it is unbounded.
+        low: Vec<Option<f32>>,
+        /// Largest allowed entry in each dimension; `None` where it is unbounded.
+        high: Vec<Option<f32>>,
+        /// log σ in every dimension before training.
+        initial_log_std: f32,
+    },
+    /// All means and then all log σ of a Gaussian that tanh presses between the bounds.
+    SquashedGaussian {
+        /// Where tanh = −1 is mapped to, in each dimension.
+        low: Vec<f32>,
+        /// Where tanh = 1 is mapped to, in each dimension.
+        high: Vec<f32>,
+    },
+    /// What softplus makes all α − 1 and then all β − 1 of Beta distributions between the bounds.
+    Beta {
+        /// Where 0 is mapped to, in each dimension.
+        low: Vec<f32>,
+        /// Where 1 is mapped to, in each dimension.
+        high: Vec<f32>,
+    },
+    /// The mean of a Gaussian whose noise is a function of the last hidden layer's features;
+    /// log σ, `[features × dims]`, is a parameter of its own.
+    Gsde {
+        /// Smallest allowed entry in each dimension; `None` where it is unbounded.
+        low: Vec<Option<f32>>,
+        /// Largest allowed entry in each dimension; `None` where it is unbounded.
+        high: Vec<Option<f32>>,
+        /// log σ of every feature and dimension before training.
+        initial_log_std: f32,
+        /// Whether the exploration's gradient reaches the features.
+        learn_features: bool,
+        /// Whether tanh presses the action between the bounds, all of which must then exist.
+        squash: bool,
+    },
+}
+
+impl ActionHead {
+    /// The network's outputs; for discrete actions also the width of a mask of valid actions.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Categorical { n } | Self::Bernoulli { n } => *n,
+            // A sum beyond all numbers is refused as too large, like any other.
+            Self::MultiCategorical { ns } => ns.iter().fold(0, |sum, n| sum.saturating_add(*n)),
+            Self::Gaussian { low, .. } | Self::Gsde { low, .. } => low.len(),
+            Self::SquashedGaussian { low, .. } | Self::Beta { low, .. } => 2 * low.len(),
+        }
+    }
+
+    /// Entries in one action; 1 for a choice among n.
+    pub fn dims(&self) -> usize {
+        match self {
+            Self::Categorical { .. } => 1,
+            Self::MultiCategorical { ns } => ns.len(),
+            Self::Bernoulli { n } => *n,
+            Self::Gaussian { low, .. } | Self::Gsde { low, .. } => low.len(),
+            Self::SquashedGaussian { low, .. } | Self::Beta { low, .. } => low.len(),
+        }
+    }
+
+    /// No actions, of the kind that this head draws.
+    pub fn no_actions(&self) -> ActionBatch {
+        let dims = self.dims();
+        match self {
+            Self::Categorical { .. } => ActionBatch::Discrete(Vec::new()),
+            Self::MultiCategorical { .. } => {
+                ActionBatch::MultiDiscrete { values: Vec::new(), dims }
+            }
+            Self::Bernoulli { .. } => ActionBatch::MultiBinary { values: Vec::new(), dims },
+            Self::Gaussian { .. }
+            | Self::SquashedGaussian { .. }
+            | Self::Beta { .. }
+            | Self::Gsde { .. } => ActionBatch::Continuous { values: Vec::new(), dims },
+        }
+    }
+
+    /// Drawn actions as an environment takes them: within the bounds. A Gaussian's are moved to the
+    /// nearest point of the box, squashed ones and those of a Beta mapped onto it; discrete ones stay
+    /// as they are.
+    #[must_use]
+    pub fn to_env(&self, mut actions: ActionBatch) -> ActionBatch {
+        let ActionBatch::Continuous { values, dims } = &mut actions else { return actions };
+        let entries = values.iter_mut().enumerate().map(|(i, value)| (i % *dims, value));
+        match self {
+            Self::Gsde { low, high, squash: true, .. } => entries.for_each(|(j, u)| {
+                let bounds = (low[j].unwrap_or(-1.0), high[j].unwrap_or(1.0));
+                *u = between(bounds, unit(*u));
+            }),
+            Self::Gaussian { low, high, .. } | Self::Gsde { low, high, .. } => {
+                entries.for_each(|(j, value)| {
+                    let above = low[j].map_or(*value, |low| value.max(low));
+                    *value = high[j].map_or(above, |high| above.min(high));
+                });
+            }
+            Self::SquashedGaussian { low, high } => {
+                entries.for_each(|(j, u)| *u = between((low[j], high[j]), unit(*u)));
+            }
+            Self::Beta { low, high } => {
+                entries.for_each(|(j, x)| *x = between((low[j], high[j]), f64::from(*x)));
+            }
+            Self::Categorical { .. } | Self::MultiCategorical { .. } | Self::Bernoulli { .. } => {}
+        }
+        actions
+    }
+
+    /// Whether a mask leaves something to choose in every row.
+    ///
+    /// # Shapes
+    /// `valid`: `[rows × outputs]`, row by row; empty when every action is valid.
+    ///
+    /// # Errors
+    /// [`PolicyError::NothingValid`] or [`PolicyError::NothingValidIn`], for the first such row.
+    pub fn check_mask(&self, valid: &[bool]) -> Result<(), PolicyError> {
+        let ns = match self {
+            Self::Categorical { n } => std::slice::from_ref(n),
+            Self::MultiCategorical { ns } => ns,
+            // All bits unset is an action that nobody can forbid; real vectors have no masks.
+            _ => return Ok(()),
+        };
+        for (row, mut rest) in valid.chunks_exact(self.outputs().max(1)).enumerate() {
+            for (component, n) in ns.iter().enumerate() {
+                let (mine, others) = rest.split_at(*n);
+                rest = others;
+                if mine.contains(&true) {
+                    continue;
+                }
+                return Err(match self {
+                    Self::Categorical { .. } => PolicyError::NothingValid { row },
+                    _ => PolicyError::NothingValidIn { row, component },
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// πθ(·|s) from what the network and the head's own parameter say.
+    ///
+    /// # Shapes
+    /// `out`: `[rows, outputs]`; `features`: `[rows, features]`; `log_std` of
+    /// [`log_std_shape`](Self::log_std_shape); `valid`: `[rows, outputs]`, discrete actions only.
+    pub(crate) fn distribution(
+        &self,
+        out: Tensor<2>,
+        features: Tensor<2>,
+        log_std: Option<Tensor<2>>,
+        valid: Option<Tensor<2, Bool>>,
+    ) -> Distribution {
+        match (self, valid, log_std) {
+            (Self::Categorical { .. }, None, _) => Distribution::Categorical(Categorical::new(out)),
+            (Self::Categorical { .. }, Some(valid), _) => {
+                Distribution::Categorical(Categorical::masked(out, valid))
+            }
+            (Self::MultiCategorical { ns }, None, _) => {
+                Distribution::MultiCategorical(MultiCategorical::new(out, ns))
+            }
+            (Self::MultiCategorical { ns }, Some(valid), _) => {
+                Distribution::MultiCategorical(MultiCategorical::masked(out, ns, valid))
+            }
+            (Self::Bernoulli { .. }, None, _) => Distribution::Bernoulli(Bernoulli::new(out)),
+            (Self::Bernoulli { .. }, Some(valid), _) => {
+                Distribution::Bernoulli(Bernoulli::masked(out, valid))
+            }
+            (Self::SquashedGaussian { .. }, ..) => {
+                let (mean, log_std) = halves(out);
+                Distribution::SquashedGaussian(SquashedGaussian::new(mean, log_std))
+            }
+            (Self::Beta { .. }, ..) => {
+                let (alpha, beta) = halves(out);
+                Distribution::Beta(Beta::new(alpha, beta))
+            }
+            (Self::Gaussian { .. }, _, Some(log_std)) => {
+                Distribution::Gaussian(DiagGaussian::new(out, log_std))
+            }
+            (Self::Gsde { learn_features, squash, .. }, _, Some(log_std)) => {
+                let features = if *learn_features { features } else { features.detach() };
+                let gsde = Gsde::new(out, features, log_std);
+                Distribution::Gsde(if *squash { gsde.squashed() } else { gsde })
+            }
+            (Self::Gaussian { .. } | Self::Gsde { .. }, _, None) => {
+                unreachable!("a policy with such a head is built with its log σ")
+            }
+        }
+    }
+
+    /// The shape of log σ where it is a parameter of its own, given the number of features.
+    pub(crate) fn log_std_shape(&self, features: usize) -> Option<[usize; 2]> {
+        match self {
+            Self::Gaussian { low, .. } => Some([1, low.len()]),
+            Self::Gsde { low, .. } => Some([features, low.len()]),
+            _ => None,
+        }
+    }
+
+    /// What that parameter begins as.
+    pub(crate) fn initial_log_std(&self) -> f32 {
+        match self {
+            Self::Gaussian { initial_log_std, .. } | Self::Gsde { initial_log_std, .. } => {
+                *initial_log_std
+            }
+            _ => 0.0,
+        }
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), PolicyError> {
+        match self {
+            Self::Categorical { n } => at_least_one("action.n", *n == 0, n),
+            Self::Bernoulli { n } => at_least_one("action.n", *n == 0, n),
+            Self::MultiCategorical { ns } => {
+                at_least_one("action.ns", ns.is_empty() || ns.contains(&0), ns)
+            }
+            Self::Gaussian { low, high, initial_log_std } => {
+                bounds(low, high, false)?;
+                log_std(*initial_log_std)
+            }
+            Self::Gsde { low, high, initial_log_std, squash, .. } => {
+                bounds(low, high, *squash)?;
+                log_std(*initial_log_std)
+            }
+            Self::SquashedGaussian { low, high } | Self::Beta { low, high } => {
+                let known = |bounds: &[f32]| bounds.iter().copied().map(Some).collect::<Vec<_>>();
+                bounds(&known(low), &known(high), true)
+            }
+        }
+    }
+}
+
+/// (1 + tanh u)/2.
+fn unit(u: f32) -> f64 {
+    0.5 + 0.5 * f64::from(u).tanh()
+}
+
+/// The point that lies `t` ∈ [0, 1] of the way from `low` to `high`.
+fn between((low, high): (f32, f32), t: f64) -> f32 {
+    let (from, to) = (f64::from(low), f64::from(high));
+    ((from + (to - from) * t) as f32).clamp(low, high)
+}
+
+/// The left and the right half of each row.
+fn halves(out: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    let [_, width] = out.dims();
+    (out.clone().narrow(1, 0, width / 2), out.narrow(1, width / 2, width / 2))
+}
+
+fn at_least_one(
+    field: &'static str,
+    wrong: bool,
+    value: &impl std::fmt::Debug,
+) -> Result<(), PolicyError> {
+    let expected = "a choice needs at least one action, and an action at least one entry";
+    if wrong {
+        return Err(PolicyError::Config { field, value: format!("{value:?}"), expected });
+    }
+    Ok(())
+}
+
+fn bounds(low: &[Option<f32>], high: &[Option<f32>], needed: bool) -> Result<(), PolicyError> {
+    let wrong = |value, expected| {
+        Err(PolicyError::Config { field: "action.low and action.high", value, expected })
+    };
+    if low.is_empty() || low.len() != high.len() {
+        let value = format!("of lengths {} and {}", low.len(), high.len());
+        return wrong(value, "both have one entry per dimension, at least one");
+    }
+    for (j, pair) in low.iter().zip(high).enumerate() {
+        let value = || format!("{:?} and {:?} in dimension {j}", pair.0, pair.1);
+        match pair {
+            (Some(low), Some(high)) if low <= high => {}
+            (Some(_), Some(_)) => return wrong(value(), "low lies below high, and neither is NaN"),
+            (Some(bound), None) | (None, Some(bound)) if bound.is_nan() => {
+                return wrong(value(), "a bound is a number");
+            }
+            _ => {}
+        }
+        let finite = |bound: &Option<f32>| bound.is_some_and(f32::is_finite);
+        if needed && !(finite(pair.0) && finite(pair.1)) {
+            return wrong(value(), "this head fills the box, so every bound must be finite");
+        }
+    }
+    Ok(())
+}
+
+fn log_std(initial: f32) -> Result<(), PolicyError> {
+    if (-20.0..=2.0).contains(&initial) {
+        return Ok(());
+    }
+    Err(PolicyError::Config {
+        field: "initial_log_std",
+        value: initial.to_string(),
+        expected: "log σ lies between −20 and 2: beyond, σ is zero or the actions are noise",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+    use rand::SeedableRng;
+    use rand_pcg::Pcg64;
+
+    use super::*;
+    use crate::{DeviceChoice, Exploration, MlpConfig, Policy, PolicyConfig, params};
+
+    /// One of each kind, in two dimensions where there are any.
+    fn heads() -> Vec<ActionHead> {
+        let (low, high) = (vec![-2.0, 1.0], vec![2.0, 5.0]);
+        let open = (vec![Some(-2.0), None], vec![Some(2.0), None]);
+        let gsde = |low, high, squash| ActionHead::Gsde {
+            low,
+            high,
+            initial_log_std: -1.0,
+            learn_features: false,
+            squash,
+        };
+        let closed = |bounds: &[f32]| bounds.iter().copied().map(Some).collect::<Vec<_>>();
+        vec![
+            ActionHead::Categorical { n: 3 },
+            ActionHead::MultiCategorical { ns: vec![3, 2] },
+            ActionHead::Bernoulli { n: 2 },
+            ActionHead::Gaussian {
+                low: open.0.clone(),
+                high: open.1.clone(),
+                initial_log_std: 0.5,
+            },
+            ActionHead::SquashedGaussian { low: low.clone(), high: high.clone() },
+            ActionHead::Beta { low: low.clone(), high: high.clone() },
+            gsde(open.0, open.1, false),
+            gsde(closed(&low), closed(&high), true),
+        ]
+    }
+
+    fn config(action: ActionHead) -> PolicyConfig {
+        let network = MlpConfig { hidden: vec![6, 5], ..MlpConfig::default() };
+        PolicyConfig::new(3, action, network)
+    }
+
+    fn policy(action: ActionHead, device: &Device) -> Policy {
+        config(action).init(&mut Pcg64::seed_from_u64(1), device).unwrap()
+    }
+
+    fn observations(device: &Device) -> Tensor<2> {
+        Tensor::from_data([[0.5f32, -1.0, 2.0], [0.0, 3.0, 0.1]], device)
+    }
+
+    #[test]
+    fn every_head_draws_actions_of_its_kind_that_it_can_judge_and_an_environment_can_take() {
+        let device = DeviceChoice::Auto.open().unwrap();
+        for head in heads() {
+            let policy = policy(head.clone(), &device);
+            let π = policy.forward(observations(&device), None);
+            let mut rng = Pcg64::seed_from_u64(2);
+            let mut streams = [rng.clone(), Pcg64::seed_from_u64(3)];
+            let mut batch = head.no_actions();
+            let (drawn, mode) = (π.sample(&mut streams).unwrap(), π.mode().unwrap());
+            for actions in [&drawn, &mode] {
+                assert_eq!((actions.rows(), actions.dims()), (2, head.dims()), "{head:?}");
+                batch.append(actions);
+                let log_prob = π.log_prob(actions.to_tensor(&device)).into_data();
+                assert!(log_prob.iter::<f32>().all(f32::is_finite), "{head:?}");
+            }
+            assert_eq!(batch.rows(), 4);
+            assert_eq!(π.entropy().dims(), [2]);
+            // A row by itself gives what it gave among others.
+            let again = policy.sample(&[0.5, -1.0, 2.0], &mut rng).unwrap();
+            let mut first = head.no_actions();
+            first.push_row(&policy.to_env(drawn), 0);
+            assert_eq!(again, first, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn files_bring_every_head_back_to_the_last_bit() {
+        let device = DeviceChoice::Auto.open().unwrap();
+        for head in heads() {
+            let policy = policy(head.clone(), &device);
+            let weights = params::flatten(&policy);
+            assert_eq!(config(head.clone()).parameter_count().unwrap(), weights.len());
+            let bytes = policy.to_safetensors().unwrap();
+            let back = Policy::from_safetensors(&bytes, &device).unwrap();
+            assert_eq!(back.config(), policy.config());
+            assert_eq!(params::flatten(&back), weights, "{head:?}");
+            let observation = [0.5, -1.0, 2.0];
+            assert_eq!(back.act(&observation).unwrap(), policy.act(&observation).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_shape_or_with_unknown_words_is_refused() {
+        let device = DeviceChoice::Auto.open().unwrap();
+        let head = heads().into_iter().last().unwrap();
+        let bytes = policy(head, &device).to_safetensors().unwrap();
+        let swap = |from: &str, to: &str| {
+            // The same length, so that the offsets in the file stay right.
+            assert_eq!(from.len(), to.len());
+            let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+            let mut bytes = bytes.clone();
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+            Policy::from_safetensors(&bytes, &device).unwrap_err()
+        };
+        assert!(swap("learn_features", "learn_featurez").contains("learn_featurez"));
+        assert!(swap("gsde", "beta").contains("unknown field"));
+        assert!(swap("[6,5]", "[5,6]").contains("architecture"));
+    }
+
+    #[test]
+    fn what_an_environment_takes_lies_within_the_bounds_and_fills_them() {
+        let given =
+            ActionBatch::Continuous { values: vec![-9.0, -9.0, 0.0, 0.0, 9.0, 9.0], dims: 2 };
+        let beta =
+            ActionBatch::Continuous { values: vec![1e-7, 0.25, 0.5, 0.75, 1.0, 1.0], dims: 2 };
+        let taken = |head: &ActionHead, given: &ActionBatch| match head.to_env(given.clone()) {
+            ActionBatch::Continuous { values, .. } => values,
+            other => panic!("{other:?}"),
+        };
+        let [_, _, _, gaussian, squashed, beta_head, gsde, squashed_gsde] = &heads()[..] else {
+            panic!("eight heads");
+        };
+        let clipped = [-2.0, -9.0, 0.0, 0.0, 2.0, 9.0];
+        assert_eq!(taken(gaussian, &given), clipped);
+        assert_eq!(taken(gsde, &given), clipped);
+        for head in [squashed, squashed_gsde] {
+            let values = taken(head, &given);
+            assert_eq!(values[2..4], [0.0, 3.0]);
+            for (value, end) in [(0, -2.0), (1, 1.0), (4, 2.0), (5, 5.0)] {
+                assert!((values[value] - end).abs() < 1e-6, "{values:?}");
+            }
+            let one = ActionBatch::Continuous { values: vec![0.5, 0.5], dims: 2 };
+            let expected = 2.0 * 0.5f64.tanh();
+            assert!((f64::from(taken(head, &one)[0]) - expected).abs() < 1e-6);
+        }
+        let values = taken(beta_head, &beta);
+        assert!((values[0] + 2.0).abs() < 1e-6);
+        assert_eq!(values[1..], [2.0, 0.0, 4.0, 2.0, 5.0]);
+        let far = ActionBatch::Continuous { values: vec![f32::MAX, f32::MIN], dims: 2 };
+        assert_eq!(taken(squashed, &far), [2.0, 1.0]);
+    }
+
+    #[test]
+    fn masks_reach_every_discrete_head_and_one_that_leaves_nothing_is_found() {
+        let device = DeviceChoice::Auto.open().unwrap();
+        let [categorical, multi, bernoulli, gaussian, ..] = &heads()[..] else {
+            panic!("eight heads");
+        };
+        let row = |head: &ActionHead, valid: &[bool]| {
+            let valid =
+                Tensor::from_data(TensorData::new(valid.to_vec(), [1, valid.len()]), &device);
+            let observation = observations(&device).narrow(0, 0, 1);
+            policy(head.clone(), &device).forward(observation, Some(valid)).mode().unwrap()
+        };
+        for only in 0..3 {
+            let valid: Vec<bool> = (0..3).map(|i| i == only).collect();
+            assert_eq!(row(categorical, &valid), ActionBatch::Discrete(vec![only]));
+            let valid: Vec<bool> = valid.into_iter().chain([false, true]).collect();
+            let expected = ActionBatch::MultiDiscrete { values: vec![only, 1], dims: 2 };
+            assert_eq!(row(multi, &valid), expected);
+        }
+        let unset = ActionBatch::MultiBinary { values: vec![false; 2], dims: 2 };
+        assert_eq!(row(bernoulli, &[false, false]), unset);
+
+        let (t, f) = (true, false);
+        assert!(categorical.check_mask(&[]).is_ok());
+        assert!(categorical.check_mask(&[f, t, f, t, t, t]).is_ok());
+        let error = categorical.check_mask(&[f, t, f, f, f, f]).unwrap_err();
+        assert!(matches!(error, PolicyError::NothingValid { row: 1 }), "{error}");
+        assert!(multi.check_mask(&[f, t, f, t, f]).is_ok());
+        let error = multi.check_mask(&[t, t, t, f, f]).unwrap_err();
+        assert!(matches!(error, PolicyError::NothingValidIn { row: 0, component: 1 }), "{error}");
+        let error = multi.check_mask(&[t, t, t, t, t, f, f, f, t, t]).unwrap_err();
+        assert!(matches!(error, PolicyError::NothingValidIn { row: 1, component: 0 }), "{error}");
+        assert!(bernoulli.check_mask(&[f, f]).is_ok());
+        assert!(gaussian.check_mask(&[f, f]).is_ok());
+    }
+
+    #[test]
+    fn exploration_is_held_by_gsde_alone_and_shapes_features_only_if_asked_to() {
+        let device = DeviceChoice::Auto.open().unwrap().autodiff();
+        for head in heads() {
+            let mut rng = Pcg64::seed_from_u64(4);
+            let acting = policy(head.clone(), &device).valid();
+            let held = acting.exploration(&mut rng);
+            let π = acting.forward(observations(&device.clone().inner()), None);
+            let mut streams = [Pcg64::seed_from_u64(5), Pcg64::seed_from_u64(6)];
+            let untouched = streams.clone();
+            let mut explore = || {
+                let lanes = streams.iter_mut().map(|stream| (&held, stream));
+                π.explore(lanes).unwrap()
+            };
+            let first = explore();
+            let ActionHead::Gsde { low, high, initial_log_std, squash, .. } = head else {
+                assert_eq!(held, Exploration::default(), "{head:?}");
+                assert_eq!(rng, Pcg64::seed_from_u64(4), "nothing drawn");
+                assert_eq!(first, π.sample(&mut untouched.clone()).unwrap());
+                continue;
+            };
+            assert_eq!(held.noise().len(), 5 * 2);
+            assert_eq!(first, explore());
+            assert_eq!(streams, untouched, "nothing drawn");
+
+            // The entropy knows only σ and the features: with them detached, only σ learns from it.
+            for learn_features in [false, true] {
+                let (low, high) = (low.clone(), high.clone());
+                let head = ActionHead::Gsde { low, high, initial_log_std, learn_features, squash };
+                let policy = policy(head, &device);
+                let π = policy.forward(observations(&device), None);
+                let log_prob = π.log_prob(π.mode().unwrap().to_tensor(&device));
+                let mut gradients = log_prob.sum().backward();
+                let flat = params::flatten_gradients(&policy, &mut gradients);
+                let first_layer = flat[..18].iter().any(|g| *g != 0.0);
+                // At the mode the mean's own gradient is 0.
+                assert_eq!(first_layer, learn_features, "squash {squash}: {flat:?}");
+                assert!(flat[flat.len() - 10..].iter().all(|g| *g != 0.0), "σ always learns");
+            }
+        }
+    }
+
+    #[test]
+    fn heads_that_make_no_sense_are_refused_by_name() {
+        let bad = |head: ActionHead| config(head).parameter_count().unwrap_err().to_string();
+        for ns in [vec![], vec![3, 0]] {
+            let error = bad(ActionHead::MultiCategorical { ns });
+            assert!(error.starts_with("action.ns"), "{error}");
+        }
+        let error = bad(ActionHead::MultiCategorical { ns: vec![usize::MAX, usize::MAX] });
+        assert!(error.contains("2³⁰"), "{error}");
+        for n in [ActionHead::Categorical { n: 0 }, ActionHead::Bernoulli { n: 0 }] {
+            assert!(bad(n).starts_with("action.n is 0"));
+        }
+        let boxes = [
+            (vec![], vec![]),
+            (vec![0.0], vec![1.0, 2.0]),
+            (vec![1.0], vec![0.0]),
+            (vec![f32::NAN], vec![0.0]),
+            (vec![0.0], vec![f32::INFINITY]),
+        ];
+        for (low, high) in boxes {
+            let error = bad(ActionHead::Beta { low: low.clone(), high: high.clone() });
+            assert!(error.starts_with("action.low"), "{error}");
+            let error = bad(ActionHead::SquashedGaussian { low, high });
+            assert!(error.starts_with("action.low"), "{error}");
+        }
+        let open = |initial_log_std, squash| ActionHead::Gsde {
+            low: vec![None],
+            high: vec![Some(1.0)],
+            initial_log_std,
+            learn_features: false,
+            squash,
+        };
+        assert!(config(open(0.0, false)).parameter_count().is_ok());
+        assert!(bad(open(0.0, true)).contains("every bound must be finite"));
+        assert!(bad(open(2.5, false)).starts_with("initial_log_std"));
+        let gaussian = |low, high| ActionHead::Gaussian { low, high, initial_log_std: 0.0 };
+        assert!(bad(gaussian(vec![Some(f32::NAN)], vec![None])).contains("a bound is a number"));
+        assert!(config(gaussian(vec![Some(0.0)], vec![Some(0.0)])).parameter_count().is_ok());
+    }
+}

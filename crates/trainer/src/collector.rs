@@ -1,0 +1,511 @@
+//! Collecting fixed-length rollouts from environments that run on from one to the next.
+
+use burn::tensor::Device;
+use elegante_env::{
+    AnyEnv, Ending, EnvRng, VecEnv, VectorEnv, state,
+    wrappers::{ObsNormalizer, RewardNormalizer},
+};
+use elegante_policy::{
+    ActionBatch, ActorCritic, Distribution, Exploration, InputScale, Policy, PolicyConfig,
+};
+
+use crate::{
+    TrainError,
+    bridge::{env_actions, mask, mask_rows, matrix},
+    checkpoint::Checkpoint,
+    lanes::Buffers,
+    metrics::Episode,
+    rollout::{Rollout, kept},
+    streams::{Purpose, stream, training_env_seed},
+};
+
+/// The training environments of a run, in the middle of their episodes.
+pub(crate) struct Collector {
+    env: VecEnv<AnyEnv>,
+    config: PolicyConfig,
+    options: Options,
+    /// Where each lane's actions come from.
+    streams: Vec<EnvRng>,
+    /// Each lane's exploration matrix, where the policy has such.
+    explorations: Vec<Exploration>,
+    /// Vector steps since the matrices were drawn.
+    explored: usize,
+    /// sₜ of each lane, as the policy sees it: `[lanes × width]`.
+    observations: Vec<f32>,
+    /// Whether sₜ begins an episode.
+    starts: Vec<bool>,
+    /// What the networks remember of each lane: `[lanes × memory]`.
+    memory: Vec<f32>,
+    observation_normalizer: Option<ObsNormalizer>,
+    reward_normalizer: Option<RewardNormalizer>,
+    /// Return and length of each lane's episode so far.
+    under_way: Vec<(f64, usize)>,
+    out: Buffers,
+}
+
+/// How to collect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Discount, for the scale of rewards.
+    pub(crate) gamma: f64,
+    pub(crate) normalize_observations: bool,
+    pub(crate) normalize_rewards: bool,
+    /// Steps after which exploration matrices are drawn anew; 0: once a rollout.
+    pub(crate) sde_sample_steps: usize,
+}
+
+/// What a policy of either kind said, and what of it is on the host.
+struct Acted {
+    drawn: ActionBatch,
+    log_probs: Vec<f64>,
+    /// With networks that remember.
+    values: Vec<f64>,
+}
+
+impl Collector {
+    /// Resets every environment: lane i with `training_env_seed(seed) + i`.
+    pub(crate) fn new(
+        envs: Vec<AnyEnv>,
+        seed: u64,
+        networks: &ActorCritic,
+        options: Options,
+    ) -> Result<Self, TrainError> {
+        let (policy, memory) = (networks.policy(), networks.memory());
+        let config = policy.config();
+        let (lanes, width) = (envs.len(), config.observation);
+        let mut env = VecEnv::new(envs)?;
+        let mut observations = vec![0.0; lanes * width];
+        env.reset(training_env_seed(seed), &mut observations)?;
+        let mut streams: Vec<_> =
+            (0..lanes).map(|lane| stream(seed, Purpose::Action, lane as u64)).collect();
+        let explorations = streams.iter_mut().map(|stream| policy.exploration(stream)).collect();
+        let rewards = options.normalize_rewards;
+        let mut collector = Self {
+            env,
+            config: config.clone(),
+            options,
+            streams,
+            explorations,
+            explored: 0,
+            starts: vec![true; lanes],
+            memory: vec![0.0; lanes * memory],
+            observation_normalizer: options
+                .normalize_observations
+                .then(|| ObsNormalizer::new(width)),
+            reward_normalizer: rewards
+                .then(|| RewardNormalizer::new(lanes, options.gamma))
+                .transpose()?,
+            under_way: vec![(0.0, 0); lanes],
+            out: Buffers::new(lanes, width),
+            observations,
+        };
+        if let Some(normalizer) = &mut collector.observation_normalizer {
+            normalizer.update(&collector.observations)?;
+            normalizer.normalize(&mut collector.observations)?;
+        }
+        Ok(collector)
+    }
+
+    fn lanes(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// `policy` with the normaliser as it stands, for acting outside of training.
+    pub(crate) fn export(&self, policy: Policy) -> Policy {
+        let Some(normalizer) = &self.observation_normalizer else { return policy };
+        let statistics = normalizer.statistics();
+        let deviation = |column| (statistics.variance(column) + normalizer.epsilon()).sqrt();
+        policy.with_input_scale(InputScale {
+            mean: statistics.mean().to_vec(),
+            deviation: (0..normalizer.len()).map(deviation).collect(),
+            clip: normalizer.clip(),
+        })
+    }
+
+    /// `steps` steps in every lane with `networks`, which have no autodiff, and the episodes that
+    /// ended in them. An error leaves some lanes further than others.
+    pub(crate) fn collect(
+        &mut self,
+        networks: &ActorCritic,
+        steps: usize,
+    ) -> Result<(Rollout, Vec<Episode>), TrainError> {
+        let (lanes, width) = (self.lanes(), self.config.observation);
+        let mut rollout = self.empty();
+        let mut finals = Finals::default();
+        let mut episodes = Vec::new();
+        self.explored = 0;
+        for t in 0..steps {
+            let valid = self.masks()?;
+            let acted = self.act(networks, &valid)?;
+            rollout.observations.extend_from_slice(&self.observations);
+            rollout.starts.extend_from_slice(&self.starts);
+            push_masks(&mut rollout.valid, &valid, t, lanes * self.config.action.outputs());
+            rollout.actions.append(&acted.drawn);
+            rollout.log_probs.extend(acted.log_probs);
+            rollout.values.extend(acted.values);
+
+            let taken = self.config.action.to_env(acted.drawn);
+            self.env.step(env_actions(&taken), self.out.rows(lanes, width))?;
+            self.observe()?;
+            for lane in 0..lanes {
+                let (reward, ending) = (self.out.rewards[lane], self.out.endings[lane]);
+                episodes.extend(self.count(lane, reward, ending, (t + 1) * lanes));
+                rollout.rewards.push(self.scale(lane, reward, ending)?);
+                if ending == Some(Ending::Truncated) {
+                    finals.push(t * lanes + lane, self.out.final_row(lane, width));
+                }
+            }
+            rollout.endings.extend_from_slice(&self.out.endings);
+            if !self.memory.is_empty() {
+                finals.look(networks, &self.memory, lanes, width);
+            }
+            self.starts = self.out.endings.iter().map(Option::is_some).collect();
+        }
+        self.value(networks, &mut rollout, finals);
+        Ok((rollout, episodes))
+    }
+
+    fn empty(&self) -> Rollout {
+        Rollout {
+            lanes: self.lanes(),
+            width: self.config.observation,
+            head: self.config.action.clone(),
+            observations: Vec::new(),
+            actions: self.config.action.no_actions(),
+            valid: Vec::new(),
+            log_probs: Vec::new(),
+            rewards: Vec::new(),
+            values: Vec::new(),
+            next_values: Vec::new(),
+            endings: Vec::new(),
+            starts: Vec::new(),
+            memory: self.remembered(),
+        }
+    }
+
+    /// What the networks remember at sₜ: nothing where it begins an episode.
+    fn remembered(&self) -> Vec<f32> {
+        let memory = self.memory.len() / self.lanes();
+        let mut kept = self.memory.clone();
+        for (lane, _) in self.starts.iter().enumerate().filter(|(_, start)| **start) {
+            kept[lane * memory..(lane + 1) * memory].fill(0.0);
+        }
+        kept
+    }
+
+    fn masks(&self) -> Result<Vec<bool>, TrainError> {
+        let masks = (0..self.lanes()).map(|lane| self.env.action_mask(lane));
+        let rows = mask_rows(masks, self.config.action.outputs())?;
+        self.config.action.check_mask(&rows)?;
+        Ok(rows)
+    }
+
+    /// Draws every lane's action.
+    fn act(&mut self, networks: &ActorCritic, valid: &[bool]) -> Result<Acted, TrainError> {
+        let device = networks.policy().device();
+        let width = self.config.observation;
+        let observations = matrix(self.observations.clone(), width, &device);
+        let valid = mask(valid, self.config.action.outputs(), &device);
+        if self.memory.is_empty() {
+            let distribution = networks.policy().forward(observations, valid);
+            return self.draw(&distribution, Vec::new(), &device);
+        }
+        let remembered = self.memory.len() / self.lanes();
+        let memory = kept(matrix(self.memory.clone(), remembered, &device), &self.starts);
+        let (said, memory) = networks.step(observations, memory);
+        self.memory = memory.into_data().iter::<f32>().collect();
+        let values = said.value().into_data().iter::<f64>().collect();
+        self.draw(&networks.distribution(&said, valid), values, &device)
+    }
+
+    fn draw(
+        &mut self,
+        distribution: &Distribution,
+        values: Vec<f64>,
+        device: &Device,
+    ) -> Result<Acted, TrainError> {
+        let every = self.options.sde_sample_steps;
+        if self.explored == 0 || (every > 0 && self.explored.is_multiple_of(every)) {
+            for (exploration, stream) in self.explorations.iter_mut().zip(&mut self.streams) {
+                exploration.redraw(stream);
+            }
+        }
+        self.explored += 1;
+        let drawn = distribution.explore(self.explorations.iter().zip(&mut self.streams))?;
+        let log_probs = distribution.log_prob(drawn.to_tensor(device));
+        let log_probs = log_probs.into_data().iter::<f64>().collect();
+        Ok(Acted { drawn, log_probs, values })
+    }
+
+    /// Takes over what the environments say now, normalised by statistics that have seen it.
+    fn observe(&mut self) -> Result<(), TrainError> {
+        self.observations.copy_from_slice(&self.out.observations);
+        if let Some(normalizer) = &mut self.observation_normalizer {
+            normalizer.update(&self.observations)?;
+            normalizer.normalize(&mut self.observations)?;
+            normalizer.normalize(self.out.final_observations_mut())?;
+        }
+        Ok(())
+    }
+
+    /// The reward as the algorithm sees it.
+    fn scale(
+        &mut self,
+        lane: usize,
+        reward: f64,
+        ending: Option<Ending>,
+    ) -> Result<f64, TrainError> {
+        let Some(normalizer) = &mut self.reward_normalizer else { return Ok(reward) };
+        normalizer.update(lane, reward, ending)?;
+        Ok(normalizer.normalize(reward))
+    }
+
+    /// Adds a step to a lane's episode, and returns the episode if that was its last.
+    fn count(
+        &mut self,
+        lane: usize,
+        reward: f64,
+        ending: Option<Ending>,
+        steps: usize,
+    ) -> Option<Episode> {
+        let (total, length) = &mut self.under_way[lane];
+        *total += reward;
+        *length += 1;
+        let ending = ending?;
+        let (episode_return, length) = std::mem::take(&mut self.under_way[lane]);
+        Some(Episode { index: 0, steps: steps as u64, lane, episode_return, length, ending })
+    }
+
+    /// V(sₜ) and V(sₜ₊₁) of every step. Without a memory all of them come from one forward pass:
+    /// the weights have not changed since the first step.
+    fn value(&self, networks: &ActorCritic, rollout: &mut Rollout, mut finals: Finals) {
+        let (lanes, width) = (self.lanes(), self.config.observation);
+        let n = rollout.len();
+        let device = networks.policy().device();
+        let last = if self.memory.is_empty() {
+            let mut all = rollout.observations.clone();
+            all.extend_from_slice(&self.observations);
+            all.extend_from_slice(&finals.observations);
+            let values = networks.say(matrix(all, width, &device)).value();
+            let values: Vec<f64> = values.into_data().iter::<f64>().collect();
+            rollout.values = values[..n].to_vec();
+            finals.values = values[n + lanes..].to_vec();
+            values[n..n + lanes].to_vec()
+        } else {
+            let remembered = matrix(self.remembered(), self.memory.len() / lanes, &device);
+            let observations = matrix(self.observations.clone(), width, &device);
+            let value = networks.step(observations, remembered).0.value();
+            value.into_data().iter::<f64>().collect()
+        };
+        rollout.next_values = rollout.values[lanes..].iter().chain(&last).copied().collect();
+        for (row, value) in finals.rows.iter().zip(finals.values) {
+            rollout.next_values[*row] = value;
+        }
+    }
+
+    /// Notes everything that the next rollout depends on.
+    pub(crate) fn save(&self, checkpoint: &mut Checkpoint) {
+        checkpoint.note("streams", &self.streams);
+        checkpoint.note("explorations", &self.explorations);
+        checkpoint.note("starts", &self.starts);
+        checkpoint.note("under_way", &self.under_way);
+        checkpoint.note("observation_normalizer", &self.observation_normalizer);
+        checkpoint.note("reward_normalizer", &self.reward_normalizer);
+        checkpoint.numbers.insert("observations".into(), self.observations.clone());
+        checkpoint.numbers.insert("memory".into(), self.memory.clone());
+        for lane in 0..self.lanes() {
+            if let Some(state) = self.env.save_state(lane).as_ref().and_then(state::save) {
+                checkpoint.bytes.insert(format!("env.{lane}"), state);
+            }
+        }
+    }
+
+    /// Goes back to what [`save`](Self::save) noted. Returns the lanes whose environment had not been
+    /// saved: they stay at the beginning of an episode of their own.
+    pub(crate) fn restore(
+        &mut self,
+        checkpoint: &mut Checkpoint,
+    ) -> Result<Vec<usize>, TrainError> {
+        let (lanes, width) = (self.lanes(), self.config.observation);
+        self.streams = of_length(checkpoint, "streams", lanes)?;
+        self.explorations = of_length(checkpoint, "explorations", lanes)?;
+        let starts: Vec<bool> = of_length(checkpoint, "starts", lanes)?;
+        let under_way: Vec<(f64, usize)> = of_length(checkpoint, "under_way", lanes)?;
+        self.observation_normalizer = checkpoint.recall("observation_normalizer")?;
+        self.reward_normalizer = checkpoint.recall("reward_normalizer")?;
+        let observations = checkpoint.take("observations", lanes * width)?;
+        self.memory = checkpoint.take("memory", self.memory.len())?;
+        let mut fresh = Vec::new();
+        for lane in 0..lanes {
+            let Some(state) = checkpoint.bytes.remove(&format!("env.{lane}")) else {
+                fresh.push(lane);
+                continue;
+            };
+            self.env.load_state(lane, &state::load(&state)?)?;
+            let row = lane * width..(lane + 1) * width;
+            self.observations[row.clone()].copy_from_slice(&observations[row]);
+            (self.starts[lane], self.under_way[lane]) = (starts[lane], under_way[lane]);
+        }
+        Ok(fresh)
+    }
+}
+
+fn of_length<T: serde::de::DeserializeOwned>(
+    checkpoint: &Checkpoint,
+    name: &str,
+    lanes: usize,
+) -> Result<Vec<T>, TrainError> {
+    let all: Vec<T> = checkpoint.recall(name)?;
+    if all.len() == lanes {
+        return Ok(all);
+    }
+    let reason = format!("has {} lanes where this run has {lanes}", all.len());
+    Err(TrainError::Checkpoint(reason))
+}
+
+/// Appends the masks of vector step `t`. Nothing is stored until the first appears, since most
+/// environments have none.
+fn push_masks(all: &mut Vec<bool>, step: &[bool], t: usize, width: usize) {
+    if !(all.is_empty() && step.is_empty()) {
+        all.resize(t * width, true);
+        all.extend_from_slice(step);
+        all.resize((t + 1) * width, true);
+    }
+}
+
+/// Where truncated episodes were cut.
+#[derive(Default)]
+struct Finals {
+    /// Their rows in the rollout.
+    rows: Vec<usize>,
+    /// `[finals × width]`.
+    observations: Vec<f32>,
+    /// Of those that were looked at already.
+    values: Vec<f64>,
+}
+
+impl Finals {
+    fn push(&mut self, row: usize, observation: &[f32]) {
+        self.rows.push(row);
+        self.observations.extend_from_slice(observation);
+    }
+
+    /// Values the final observations of the vector step just made, with what the networks remember
+    /// after it.
+    fn look(&mut self, networks: &ActorCritic, memory: &[f32], lanes: usize, width: usize) {
+        let new = &self.rows[self.values.len()..];
+        if new.is_empty() {
+            return;
+        }
+        let device = networks.policy().device();
+        let remembered = memory.len() / lanes;
+        let rows = new.iter().map(|row| row % lanes);
+        let memory = rows.flat_map(|lane| &memory[lane * remembered..(lane + 1) * remembered]);
+        let memory = matrix(memory.copied().collect(), remembered, &device);
+        let observations = self.observations[self.values.len() * width..].to_vec();
+        let (said, _) = networks.step(matrix(observations, width, &device), memory);
+        self.values.extend(said.value().into_data().iter::<f64>());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elegante_env::{BoxSpace, Discrete, Env, EnvError, Reset, Space, Step, TimeLimit};
+    use elegante_policy::{ActionHead, Cell, DeviceChoice, Init, MlpConfig};
+
+    /// Shows 1 and the time, and never ends by itself.
+    struct Clock(f32);
+
+    impl Env for Clock {
+        type Action = usize;
+
+        fn observation_space(&self) -> Space {
+            BoxSpace::unbounded(2).into()
+        }
+
+        fn action_space(&self) -> Discrete {
+            Discrete::new(2)
+        }
+
+        fn reset(&mut self, _: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+            self.0 = 0.0;
+            obs.copy_from_slice(&[1.0, 0.0]);
+            Ok(())
+        }
+
+        fn step(&mut self, _: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
+            self.0 += 1.0;
+            obs.copy_from_slice(&[1.0, self.0]);
+            Ok(Step::going(1.0))
+        }
+    }
+
+    /// Vₜ and Vₜ₊₁ of every step of one lane whose episodes are cut after `limit` steps, one after the
+    /// other.
+    fn values(networks: &ActorCritic, steps: usize, limit: usize) -> Vec<(f64, f64)> {
+        let device = networks.policy().device();
+        let nothing =
+            || matrix(vec![0.0; networks.memory().max(1)], networks.memory().max(1), &device);
+        let look = |time: usize, memory| {
+            let (said, memory) = networks.step(matrix(vec![1.0, time as f32], 2, &device), memory);
+            (said.value().into_scalar::<f64>(), memory)
+        };
+        let (mut time, mut memory, mut all) = (0, nothing(), Vec::new());
+        for _ in 0..steps {
+            let (value, after) = look(time, memory);
+            all.push((value, look(time + 1, after.clone()).0));
+            (time, memory) = if time + 1 == limit { (0, nothing()) } else { (time + 1, after) };
+        }
+        all
+    }
+
+    #[test]
+    fn the_next_value_is_that_of_what_a_step_led_to_before_any_reset() {
+        let device = DeviceChoice::Auto.open().unwrap();
+        for recurrent in [Cell::None, Cell::Gru, Cell::Lstm] {
+            for shared in [false, true] {
+                let network = MlpConfig {
+                    hidden: vec![8],
+                    init: Init::BurnDefault,
+                    recurrent,
+                    recurrent_size: 5,
+                    shared,
+                    ..MlpConfig::default()
+                };
+                let mut config = PolicyConfig::new(2, ActionHead::Categorical { n: 2 }, network);
+                config.value_output = shared;
+                let mut rng = EnvRng::new(3);
+                let networks =
+                    ActorCritic::init(&config, &mut rng.clone(), &mut rng, &device).unwrap();
+                let envs = [3, 4]
+                    .map(|limit| AnyEnv::new(TimeLimit::new(Clock(0.0), limit).unwrap()))
+                    .into();
+                let options = Options {
+                    gamma: 0.9,
+                    normalize_observations: false,
+                    normalize_rewards: false,
+                    sde_sample_steps: 0,
+                };
+                let mut collector = Collector::new(envs, 0, &networks, options).unwrap();
+                // The second rollout begins and ends in the middle of episodes.
+                let rollouts = [5, 6].map(|steps| collector.collect(&networks, steps).unwrap().0);
+                for (lane, limit) in [3, 4].into_iter().enumerate() {
+                    let of = |all: fn(&Rollout) -> &Vec<f64>| -> Vec<f64> {
+                        let all = rollouts.iter().flat_map(|r| all(r).chunks_exact(2));
+                        all.map(|row| row[lane]).collect()
+                    };
+                    let ours = of(|r| &r.values).into_iter().zip(of(|r| &r.next_values));
+                    let theirs = values(&networks, 11, limit);
+                    for (t, (ours, theirs)) in ours.zip(theirs).enumerate() {
+                        let error = (ours.0 - theirs.0).abs().max((ours.1 - theirs.1).abs());
+                        assert!(
+                            error < 1e-5,
+                            "{recurrent:?}, shared {shared}, lane {lane}, step {t}: {ours:?} and {theirs:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Fixed-length rollouts: T steps in every lane, time-major, episodes running on from one rollout to
+//! the next.
+
+use burn::tensor::{Bool, Device, Tensor};
+use elegante_env::Ending;
+use elegante_policy::{ActionBatch, ActionHead, ActionTensor, ActorCritic, Distribution, Said};
+
+use crate::{
+    advantages::{Segment, discounts, gae, traces},
+    bridge::{mask, matrix, vector},
+};
+
+/// What T steps of n lanes brought; row t·n + i is step t of lane i.
+#[derive(Clone, Debug)]
+pub(crate) struct Rollout {
+    pub(crate) lanes: usize,
+    /// Numbers in an observation.
+    pub(crate) width: usize,
+    pub(crate) head: ActionHead,
+    /// sₜ as the policy saw it: `[steps × lanes × width]`.
+    pub(crate) observations: Vec<f32>,
+    /// aₜ as drawn.
+    pub(crate) actions: ActionBatch,
+    /// `[steps × lanes × n]`, or empty when every action is valid.
+    pub(crate) valid: Vec<bool>,
+    /// log π_old(aₜ|sₜ) of the policy that acted.
+    pub(crate) log_probs: Vec<f64>,
+    /// rₜ as the algorithm sees it, perhaps normalised.
+    pub(crate) rewards: Vec<f64>,
+    /// V(sₜ).
+    pub(crate) values: Vec<f64>,
+    /// V of the observation that step t led to, from before any reset.
+    pub(crate) next_values: Vec<f64>,
+    /// Why the episode ended at step t, if it did.
+    pub(crate) endings: Vec<Option<Ending>>,
+    /// Whether sₜ begins an episode.
+    pub(crate) starts: Vec<bool>,
+    /// What the networks remembered before the first step: `[lanes × memory]`.
+    pub(crate) memory: Vec<f32>,
+}
+
+/// Advantages, and the λ-returns that the value function learns.
+pub(crate) struct Targets {
+    pub(crate) advantages: Vec<f64>,
+    pub(crate) returns: Vec<f64>,
+}
+
+impl Rollout {
+    /// Steps of all lanes together.
+    pub(crate) fn len(&self) -> usize {
+        self.rewards.len()
+    }
+
+    /// Âₜ by GAE(γ, λ), and Âₜ + V(sₜ).
+    pub(crate) fn targets(&self, gamma: f64, lambda: f64) -> Targets {
+        let advantages = gae(&Segment {
+            rewards: &self.rewards,
+            values: &self.values,
+            next_values: &self.next_values,
+            discounts: &discounts(&self.endings, gamma),
+            traces: &traces(&self.endings, lambda),
+            lanes: self.lanes,
+        });
+        let returns = advantages.iter().zip(&self.values).map(|(a, v)| a + v).collect();
+        Targets { advantages, returns }
+    }
+
+    /// What is shuffled and dealt into minibatches: single steps, or whole lanes where the networks
+    /// have a memory, since a memory only means something in its order.
+    pub(crate) fn units(&self) -> usize {
+        if self.memory.is_empty() { self.len() } else { self.lanes }
+    }
+
+    /// Rows of the given units: those steps, or all steps of those lanes, time-major.
+    fn rows(&self, units: &[usize]) -> Vec<usize> {
+        if self.memory.is_empty() {
+            return units.to_vec();
+        }
+        let steps = self.len() / self.lanes;
+        (0..steps).flat_map(|t| units.iter().map(move |lane| t * self.lanes + lane)).collect()
+    }
+
+    /// The minibatch of the given units, on `device`.
+    pub(crate) fn gather(&self, targets: &Targets, units: &[usize], device: &Device) -> Minibatch {
+        let rows = self.rows(units);
+        let numbers = |all: &[f64]| rows.iter().map(|&row| all[row]).collect::<Vec<f64>>();
+        let observations = take(&self.observations, &rows, self.width);
+        let outputs = self.head.outputs();
+        let valid =
+            if self.valid.is_empty() { Vec::new() } else { take(&self.valid, &rows, outputs) };
+        let mut actions = self.head.no_actions();
+        rows.iter().for_each(|&row| actions.push_row(&self.actions, row));
+        let memory = self.memory.len() / self.lanes;
+        let sequence = (memory > 0).then(|| Sequence {
+            memory: matrix(take(&self.memory, units, memory), memory, device),
+            starts: rows.iter().map(|&row| self.starts[row]).collect(),
+            lanes: units.len(),
+        });
+        Minibatch {
+            observations: matrix(observations, self.width, device),
+            actions: actions.to_tensor(device),
+            valid: mask(&valid, outputs, device),
+            old_log_probs: numbers(&self.log_probs),
+            old_values: numbers(&self.values),
+            advantages: numbers(&targets.advantages),
+            returns: numbers(&targets.returns),
+            sequence,
+            device: device.clone(),
+        }
+    }
+}
+
+/// Rows of `width` entries each, by index.
+fn take<T: Copy>(all: &[T], rows: &[usize], width: usize) -> Vec<T> {
+    let mut taken = Vec::with_capacity(rows.len() * width);
+    rows.iter().for_each(|row| taken.extend_from_slice(&all[row * width..(row + 1) * width]));
+    taken
+}
+
+/// Part of a rollout, ready to learn from.
+pub(crate) struct Minibatch {
+    pub(crate) observations: Tensor<2>,
+    pub(crate) actions: ActionTensor,
+    pub(crate) valid: Option<Tensor<2, Bool>>,
+    pub(crate) old_log_probs: Vec<f64>,
+    pub(crate) old_values: Vec<f64>,
+    pub(crate) advantages: Vec<f64>,
+    pub(crate) returns: Vec<f64>,
+    /// With networks that remember.
+    sequence: Option<Sequence>,
+    device: Device,
+}
+
+/// How the rows of a minibatch hang together.
+struct Sequence {
+    /// Before the first step: `[lanes, memory]`.
+    memory: Tensor<2>,
+    /// Whether a row begins an episode: `[steps × lanes]`.
+    starts: Vec<bool>,
+    lanes: usize,
+}
+
+impl Minibatch {
+    /// Numbers of the minibatch as a tensor.
+    pub(crate) fn tensor(&self, numbers: &[f64]) -> Tensor<1> {
+        vector(numbers, &self.device)
+    }
+
+    /// πθ(·|sₜ) and Vφ(sₜ) of every row, by the networks as they are now.
+    pub(crate) fn evaluate(&self, networks: &ActorCritic) -> (Distribution, Tensor<1>) {
+        let said = match &self.sequence {
+            None => networks.say(self.observations.clone()),
+            Some(sequence) => self.unroll(networks, sequence),
+        };
+        (networks.distribution(&said, self.valid.clone()), said.value())
+    }
+
+    /// The networks step by step through their memory, which every new episode begins without.
+    fn unroll(&self, networks: &ActorCritic, sequence: &Sequence) -> Said {
+        let lanes = sequence.lanes;
+        let mut memory = sequence.memory.clone();
+        let steps = sequence.starts.chunks_exact(lanes).enumerate().map(|(t, starts)| {
+            let observations = self.observations.clone().narrow(0, t * lanes, lanes);
+            let (said, next) = networks.step(observations, kept(memory.clone(), starts));
+            memory = next;
+            said
+        });
+        Said::cat(steps.collect())
+    }
+}
+
+/// The memory with the rows that begin an episode set to zero.
+pub(crate) fn kept(memory: Tensor<2>, starts: &[bool]) -> Tensor<2> {
+    if !starts.contains(&true) {
+        return memory;
+    }
+    let keep: Vec<f64> = starts.iter().map(|&start| if start { 0.0 } else { 1.0 }).collect();
+    let keep = vector(&keep, &memory.device()).unsqueeze_dim::<2>(1);
+    memory * keep
+}
