@@ -7,6 +7,7 @@ use allocation_counter::measure;
 use common::{Clock, Pushed, Rows};
 use elegante_env::{
     Actions, BoxSpace, Env, EnvError, LaneState, Reset, TimeLimit, VecEnv, VectorEnv,
+    check::Rule,
     wrappers::{
         Check, ClipAction, EpisodeStatistics, FrameStack, NormalizeObservation, NormalizeReward,
         ObsNormalizer, RescaleAction, RewardNormalizer, RunningMeanStd, TransformObservation,
@@ -131,14 +132,14 @@ fn wrappers_of_lanes_are_wrappers_of_each() {
     normalizer.update(&[0.0, 0.0, 3.0, 0.5]).unwrap();
     normalizer.freeze();
     clocks(
-        |env| NormalizeObservation::with(env, normalizer.clone()).unwrap(),
+        |env| NormalizeObservation::new(env, Some(normalizer.clone())).unwrap(),
         |env| NormalizeObservation::vector(env, Some(normalizer.clone())).unwrap(),
     );
     let mut normalizer = RewardNormalizer::new(1, 0.9).unwrap();
     [1.0, 5.0].iter().for_each(|&r| normalizer.update(0, r, None).unwrap());
     normalizer.freeze();
     clocks(
-        |env| NormalizeReward::with(env, normalizer.clone()),
+        |env| NormalizeReward::new(env, normalizer.clone()),
         |env| NormalizeReward::vector(env, normalizer.clone()),
     );
 }
@@ -238,6 +239,15 @@ fn every_lane_counts_its_own_episodes() {
         .collect();
     assert_eq!(seen, [(1, 1, 1.0, 5), (1, 1, 1.2, 5), (2, 0, 0.0, 5)]);
     assert_eq!(env.lane_statistics()[1].last.unwrap().episode_return, 1.2 + 2.2 + 3.2 + 4.2 + 5.2);
+    // Given up, alone and all together: nothing is counted.
+    env.reset_lane(1, &Reset::default(), &mut one.obs).unwrap();
+    let under_way = |env: &EpisodeStatistics<VecEnv<TimeLimit<Clock>>>| {
+        let lanes = env.lane_statistics();
+        [0, 1].map(|lane| (lanes[lane].episodes, lanes[lane].length, lanes[lane].episode_return))
+    };
+    assert_eq!(under_way(&env), [(1, 1, 1.0), (1, 0, 0.0)]);
+    env.reset(0, &mut rows.obs).unwrap();
+    assert_eq!(under_way(&env), [(1, 0, 0.0); 2]);
 }
 
 #[test]
@@ -310,4 +320,21 @@ fn a_witness_of_lanes_tells_the_callers_mistakes() {
     let mut two = Rows::new(2, 2);
     let error = env.step_lanes(&[1, 1], Actions::Discrete(&[0, 0]), two.out()).unwrap_err();
     assert!(error.to_string().contains("lane 1 is to step twice"), "{error}");
+}
+
+#[test]
+fn a_witness_of_lanes_looks_at_final_observations_too() {
+    // Time 5 is out of bounds, and only final observations show it.
+    let space = BoxSpace::new(vec![0.0; 2], vec![4.0, 1.0]).unwrap();
+    let copy = |from: &[f32], to: &mut [f32]| to.copy_from_slice(from);
+    let mut env = Check::vector(TransformObservation::vector(lanes(clock), space, copy));
+    let mut rows = Rows::new(LANES, 2);
+    env.reset(0, &mut rows.obs).unwrap();
+    for _ in 0..4 {
+        env.step(Actions::Discrete(&[0; LANES]), rows.out()).unwrap();
+    }
+    let error = env.step(Actions::Discrete(&[0; LANES]), rows.out()).unwrap_err();
+    let EnvError::Contract(violation) = error else { panic!("{error}") };
+    assert_eq!(violation.rule, Rule::ObservationInSpace);
+    assert!(violation.found.contains("entry 0 is 5, outside its bounds 0 and 4"), "{violation}");
 }

@@ -21,6 +21,10 @@ fn clock() -> Clocks {
     TimeLimit::new(Clock::default(), 5).unwrap()
 }
 
+fn returns(gamma: f64) -> RewardNormalizer {
+    RewardNormalizer::new(1, gamma).unwrap()
+}
+
 fn options(text: &str) -> Reset {
     Reset { seed: Some(1), options: text.parse().unwrap() }
 }
@@ -58,8 +62,8 @@ fn passes_everything_on<E: Env<Action = usize>>(make: impl Fn() -> E, repeats: u
 #[test]
 fn what_a_wrapper_does_not_change_passes_through_it() {
     passes_everything_on(clock, 1);
-    passes_everything_on(|| NormalizeObservation::new(clock()).unwrap(), 1);
-    passes_everything_on(|| NormalizeReward::new(clock(), 0.9).unwrap(), 1);
+    passes_everything_on(|| NormalizeObservation::new(clock(), None).unwrap(), 1);
+    passes_everything_on(|| NormalizeReward::new(clock(), returns(0.9)), 1);
     passes_everything_on(|| TransformReward::new(clock(), |r| r - 3.0), 1);
     passes_everything_on(
         || {
@@ -81,10 +85,10 @@ fn what_a_wrapper_does_not_change_passes_through_it() {
 
 #[test]
 fn stepping_in_wrappers_allocates_nothing() {
-    let inner = NormalizeObservation::new(Check::new(clock())).unwrap();
+    let inner = NormalizeObservation::new(Check::new(clock()), None).unwrap();
     let middle = StickyActions::new(FrameStack::new(inner, 3).unwrap(), 0.3).unwrap();
     let middle = EpisodeStatistics::new(RepeatAction::new(middle, 2).unwrap());
-    let mut env = TransformReward::new(NormalizeReward::new(middle, 0.9).unwrap(), |r| 2.0 * r);
+    let mut env = TransformReward::new(NormalizeReward::new(middle, returns(0.9)), |r| 2.0 * r);
     let (mut obs, reset) = (vec![0.0; 6], Reset::default());
     let mut run = || {
         for _ in 0..20 {
@@ -116,7 +120,7 @@ fn stepping_in_wrappers_allocates_nothing() {
 
 #[test]
 fn observations_are_normalised_by_statistics_that_have_seen_them() {
-    let mut env = NormalizeObservation::new(clock()).unwrap();
+    let mut env = NormalizeObservation::new(clock(), None).unwrap();
     let mut plain = clock();
     let (mut obs, mut raw) = ([0.0; 2], [0.0; 2]);
     let mut normalizer = ObsNormalizer::new(2);
@@ -140,19 +144,19 @@ fn observations_are_normalised_by_statistics_that_have_seen_them() {
     assert_eq!(env.normalizer(), &normalizer);
     assert_eq!(normalizer.statistics().count(), 4 * 6, "every observation once");
     assert_eq!(env.observation_space().to_string(), "Box([-10, -10], [10, 10], [2])");
-    assert!(NormalizeObservation::with(clock(), ObsNormalizer::new(3)).is_err());
+    assert!(NormalizeObservation::new(clock(), Some(ObsNormalizer::new(3))).is_err());
 }
 
 #[test]
 fn rewards_are_scaled_by_the_discounted_returns_deviation() {
-    let mut env = NormalizeReward::new(clock(), 0.5).unwrap();
+    let mut env = NormalizeReward::new(clock(), returns(0.5));
     let mut obs = [0.0; 2];
     // Rewards of an episode: 1, 2, 3, 4, 5; its discounted returns:
-    let returns = [1.0, 2.5, 4.25, 6.125, 8.0625];
+    let discounted = [1.0, 2.5, 4.25, 6.125, 8.0625];
     let mut seen: Vec<f64> = Vec::new();
     for _ in 0..3 {
         env.reset(&Reset::default(), &mut obs).unwrap();
-        for (t, g) in returns.iter().enumerate() {
+        for (t, g) in discounted.iter().enumerate() {
             seen.push(*g);
             let (n, reward) = (seen.len() as f64, (t + 1) as f64);
             let mean = seen.iter().sum::<f64>() / n;
@@ -166,7 +170,7 @@ fn rewards_are_scaled_by_the_discounted_returns_deviation() {
     // Frozen and carried over, it scales as before and learns nothing.
     let mut normalizer = env.normalizer().clone();
     normalizer.freeze();
-    let mut other = NormalizeReward::with(clock(), normalizer.clone());
+    let mut other = NormalizeReward::new(clock(), normalizer.clone());
     other.reset(&Reset::default(), &mut obs).unwrap();
     assert_eq!(other.step(&0, &mut obs).unwrap().reward, normalizer.normalize(1.0));
     assert_eq!(other.normalizer().statistics(), normalizer.statistics());

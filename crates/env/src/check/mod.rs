@@ -29,16 +29,27 @@ pub fn check_env<E: DynEnv + ?Sized>(env: &mut E) -> Report {
     EnvChecker::default().check(env)
 }
 
+/// Where a rule was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In an entry of an observation.
+    Entry(usize),
+    /// In a situation with a name.
+    In(&'static str),
+}
+
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Report {
-    violations: Vec<(Violation, Option<usize>)>,
+    /// Each with the place it was found in: the same rule broken elsewhere is another violation.
+    violations: Vec<(Violation, Place)>,
     notes: Vec<String>,
 }
 
 impl Report {
-    /// The rules that were broken, each once for every entry of an observation that breaks it.
+    /// The rules that were broken, each once for every place where it is: an entry of an observation,
+    /// a kind of wrong action, a method that panics.
     pub fn violations(&self) -> impl ExactSizeIterator<Item = &Violation> {
         self.violations.iter().map(|(violation, _)| violation)
     }
@@ -58,12 +69,11 @@ impl Report {
         self.violations().any(|violation| violation.rule == rule)
     }
 
-    pub(crate) fn add(&mut self, rule: Rule, entry: Option<usize>, found: impl Into<String>) {
-        let known =
-            |(known, of): &&mut (Violation, Option<usize>)| known.rule == rule && *of == entry;
+    fn add(&mut self, rule: Rule, place: Place, found: impl Into<String>) {
+        let known = |(known, at): &&mut (Violation, Place)| known.rule == rule && *at == place;
         match self.violations.iter_mut().find(known) {
             Some((violation, _)) => violation.times += 1,
-            None => self.violations.push((Violation::new(rule, found), entry)),
+            None => self.violations.push((Violation::new(rule, found), place)),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{
-    Report, Rule,
+    Place, Report, Rule,
     violation::{self, UNWRITTEN},
 };
 use crate::{DynEnv, Ending, EnvError, EnvRng, Reset, Space, Step, Value};
@@ -79,7 +79,7 @@ impl Player {
     }
 
     /// What `call` returns; `None`, and a violation, when it panics.
-    pub(super) fn guard<T>(&mut self, what: &str, call: impl FnOnce() -> T) -> Option<T> {
+    pub(super) fn guard<T>(&mut self, what: &'static str, call: impl FnOnce() -> T) -> Option<T> {
         let payload = match catch_unwind(AssertUnwindSafe(call)) {
             Ok(value) => return Some(value),
             Err(payload) => payload,
@@ -89,7 +89,7 @@ impl Player {
             (_, Some(words)) => words.as_str(),
             _ => "no message",
         };
-        self.report.add(Rule::NoPanic, None, format!("{what} panicked: {words}"));
+        self.report.add(Rule::NoPanic, Place::In(what), format!("{what} panicked: {words}"));
         None
     }
 
@@ -104,7 +104,7 @@ impl Player {
             Some(Err(error)) => {
                 let rule = wrong_length(&error).unwrap_or(Rule::ResetSucceeds);
                 let found = format!("reset with {} entries failed: {error}", self.obs.len());
-                self.report.add(rule, None, found);
+                self.report.add(rule, Place::In("play"), found);
                 false
             }
             Some(Ok(())) => {
@@ -119,7 +119,7 @@ impl Player {
         &mut self,
         env: &mut E,
         action: &Value,
-        what: &str,
+        what: &'static str,
     ) -> Option<Result<Step, EnvError>> {
         let action = action.as_action()?;
         let mut obs = std::mem::take(&mut self.obs);
@@ -136,7 +136,7 @@ impl Player {
                 self.look(env, "the observation of a step");
                 if !step.reward.is_finite() {
                     let found = format!("a step returned the reward {}", step.reward);
-                    self.report.add(Rule::RewardFinite, None, found);
+                    self.report.add(Rule::RewardFinite, Place::In("step"), found);
                 }
                 Some(step)
             }
@@ -144,7 +144,7 @@ impl Player {
                 let rule = wrong_length(&error).unwrap_or(Rule::ActionAccepted);
                 let found =
                     format!("action {} from {} was refused: {error}", shown(action), self.action);
-                self.report.add(rule, None, found);
+                self.report.add(rule, Place::In("play"), found);
                 None
             }
         }
@@ -154,17 +154,17 @@ impl Player {
     fn look<E: DynEnv + ?Sized>(&mut self, env: &E, what: &str) {
         let Self { observation, obs, report, .. } = self;
         violation::observation(observation, obs, &mut |rule, entry, words| {
-            report.add(rule, entry, format!("{what}: {words}"));
+            report.add(rule, Place::Entry(entry), format!("{what}: {words}"));
         });
         if let Some(mask) = self.guard("action_mask", || env.action_mask())
             && let Some((rule, found)) = violation::mask(&self.action, mask)
         {
-            self.report.add(rule, None, found);
+            self.report.add(rule, Place::In("play"), found);
         }
         if let Some(Some(scene)) = self.guard("scene", || env.scene())
             && let Some(found) = violation::scene(&scene)
         {
-            self.report.add(Rule::SceneDrawable, None, found);
+            self.report.add(Rule::SceneDrawable, Place::In("scene"), found);
         }
     }
 

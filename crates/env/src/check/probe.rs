@@ -1,7 +1,7 @@
 //! One check after the other, each from a reset of its own.
 
 use super::{
-    EnvChecker, Report, Rule,
+    EnvChecker, Place, Report, Rule,
     player::{Player, Trace, shown},
 };
 use crate::{Action, BoxSpace, DynEnv, EnvRng, Reset, Space, Value};
@@ -35,8 +35,8 @@ impl<'a> Probe<'a> {
         self.player.report
     }
 
-    fn add(&mut self, rule: Rule, found: impl Into<String>) {
-        self.player.report.add(rule, None, found);
+    fn add(&mut self, rule: Rule, place: &'static str, found: impl Into<String>) {
+        self.player.report.add(rule, Place::In(place), found);
     }
 
     fn seed(&self) -> u64 {
@@ -71,18 +71,18 @@ impl<'a> Probe<'a> {
         for (what, space) in [("observations", observation), ("actions", action)] {
             if space.flat_len() == 0 {
                 let words = format!("{what} come from {space}, which has nothing in it");
-                found.push((Rule::SpaceNotEmpty, words));
+                found.push((Rule::SpaceNotEmpty, what, words));
             }
         }
         if action.action_len().is_none() {
-            found.push((Rule::ActionsHaveAKind, format!("actions come from {action}")));
+            found.push((Rule::ActionsHaveAKind, "actions", format!("actions come from {action}")));
         }
         let playable = found.is_empty();
-        found.into_iter().for_each(|(rule, words)| self.add(rule, words));
+        found.into_iter().for_each(|(rule, what, words)| self.add(rule, what, words));
         playable
     }
 
-    fn same_spaces<E: DynEnv + ?Sized>(&mut self, env: &E, when: &str) -> bool {
+    fn same_spaces<E: DynEnv + ?Sized>(&mut self, env: &E, when: &'static str) -> bool {
         let Player { observation, action, .. } = &self.player;
         let (other_observation, other_action) = (env.observation_space(), env.action_space());
         let same = (&other_observation, &other_action) == (observation, action);
@@ -90,7 +90,7 @@ impl<'a> Probe<'a> {
             let found = format!(
                 "{when} observations come from {other_observation} and actions from {other_action}, at first it was {observation} and {action}"
             );
-            self.add(Rule::SpacesStay, found);
+            self.add(Rule::SpacesStay, when, found);
         }
         same
     }
@@ -100,7 +100,8 @@ impl<'a> Probe<'a> {
         let first = self.player.trace(env, seed, self.effort.steps);
         let again = self.player.trace(env, seed, self.effort.steps);
         if let Some(difference) = first.difference(&again) {
-            self.add(Rule::Reproducible, format!("reset with seed {seed} once more, {difference}"));
+            let found = format!("reset with seed {seed} once more, {difference}");
+            self.add(Rule::Reproducible, "once more", found);
         }
         first
     }
@@ -108,7 +109,8 @@ impl<'a> Probe<'a> {
     fn before_the_first_reset<E: DynEnv>(&mut self, env: &mut E) {
         let action = self.player.action.sample(&mut EnvRng::new(self.seed()));
         if let Some(Ok(_)) = self.player.try_step(env, &action, "step before the first reset") {
-            self.add(Rule::StepNeedsEpisode, "a step before the first reset was accepted");
+            let found = "a step before the first reset was accepted";
+            self.add(Rule::StepNeedsEpisode, "before", found);
         }
     }
 
@@ -123,12 +125,12 @@ impl<'a> Probe<'a> {
         }
         let action = self.player.choose(env, &mut rng);
         if let Some(Ok(_)) = self.player.try_step(env, &action, "step after an ending") {
-            self.add(Rule::StepNeedsEpisode, "a step after an ending was accepted");
+            self.add(Rule::StepNeedsEpisode, "after", "a step after an ending was accepted");
         }
     }
 
     fn outside_actions<E: DynEnv + ?Sized>(&mut self, env: &mut E) {
-        for action in outside(&self.player.action) {
+        for (action, fault) in outside(&self.player.action) {
             let what = "step with an action outside the space";
             if !self.begin(env) {
                 return;
@@ -146,10 +148,10 @@ impl<'a> Probe<'a> {
                     let clipped = Value::Box(clip(space, values));
                     if !self.same_as(env, &clipped) {
                         let found = format!("{words}, and not as if it had been clipped");
-                        self.add(Rule::ActionRefused, found);
+                        self.add(Rule::ActionRefused, fault, found);
                     }
                 }
-                _ => self.add(Rule::ActionRefused, words),
+                _ => self.add(Rule::ActionRefused, fault, words),
             }
         }
     }
@@ -172,7 +174,7 @@ impl<'a> Probe<'a> {
         let mut obs = self.player.obs.clone();
         let call = || env.reset(&reset, &mut obs);
         if let Some(Ok(())) = self.player.guard("reset with an unknown option", call) {
-            self.add(Rule::OptionsKnown, "reset accepted the option `no_such_option`");
+            self.add(Rule::OptionsKnown, "reset", "reset accepted the option `no_such_option`");
         }
     }
 
@@ -190,7 +192,8 @@ impl<'a> Probe<'a> {
         if self.load(env, &bytes) {
             let again = self.following(env, &rng, &start);
             if let Some(difference) = first.difference(&again) {
-                self.add(Rule::StateComplete, format!("after loading a state, {difference}"));
+                let found = format!("after loading a state, {difference}");
+                self.add(Rule::StateComplete, "itself", found);
             }
         }
         self.damaged(env, &bytes);
@@ -218,7 +221,7 @@ impl<'a> Probe<'a> {
             None => false,
             Some(Err(error)) => {
                 let found = format!("load_state refused what save_state wrote: {error}");
-                self.add(Rule::StateLoads, found);
+                self.add(Rule::StateLoads, "load_state", found);
                 false
             }
         }
@@ -231,7 +234,7 @@ impl<'a> Probe<'a> {
         for (wrong, how) in [shorter, longer].into_iter().flatten() {
             let call = || env.load_state(wrong);
             if let Some(Ok(())) = self.player.guard("load_state of a damaged state", call) {
-                self.add(Rule::StateChecked, format!("load_state accepted a state {how}"));
+                self.add(Rule::StateChecked, how, format!("load_state accepted a state {how}"));
             }
         }
     }
@@ -243,7 +246,7 @@ impl<'a> Probe<'a> {
         let b = self.player.trace(second, seed, steps);
         if let Some(difference) = a.difference(&b) {
             let found = format!("in a second environment with the same seed, {difference}");
-            self.add(Rule::Reproducible, found);
+            self.add(Rule::Reproducible, "second", found);
         }
         let Some(Some(bytes)) = self.saved(first) else { return };
         let rng = EnvRng::new(seed);
@@ -251,51 +254,59 @@ impl<'a> Probe<'a> {
             let (a, b) = (self.following(first, &rng, &a), self.following(second, &rng, &a));
             if let Some(difference) = a.difference(&b) {
                 let found = format!("with a state loaded into a second environment, {difference}");
-                self.add(Rule::StateComplete, found);
+                self.add(Rule::StateComplete, "second", found);
             }
         }
     }
 }
 
-/// Actions of the right kind that are not in the space, each wrong in one way.
-fn outside(space: &Space) -> Vec<Value> {
+/// Actions of the right kind that are not in the space, each wrong in one way, which has a name.
+fn outside(space: &Space) -> Vec<(Value, &'static str)> {
     match space {
-        Space::Discrete(space) => vec![Value::Discrete(space.n()), Value::Discrete(usize::MAX)],
-        Space::Box(space) => outside_box(space).into_iter().map(Value::Box).collect(),
+        Space::Discrete(space) => {
+            [space.n(), usize::MAX].map(|index| (Value::Discrete(index), INDEX)).to_vec()
+        }
+        Space::Box(space) => outside_box(space),
         Space::MultiDiscrete(space) => {
-            let mut actions = lengths(&vec![0; space.len()]);
+            let mut actions = lengths(vec![0; space.len()], Value::MultiDiscrete);
             for (i, &n) in space.nvec().iter().enumerate() {
                 let mut action = vec![0; space.len()];
                 action[i] = n;
-                actions.push(action);
+                actions.push((Value::MultiDiscrete(action), INDEX));
             }
-            actions.into_iter().map(Value::MultiDiscrete).collect()
+            actions
         }
-        Space::MultiBinary(space) => {
-            lengths(&vec![false; space.n()]).into_iter().map(Value::MultiBinary).collect()
-        }
+        Space::MultiBinary(space) => lengths(vec![false; space.n()], Value::MultiBinary),
         Space::Tuple(_) | Space::Dict(_) => Vec::new(),
     }
 }
 
-/// A vector one entry short, and one with an entry too many.
-fn lengths<T: Clone + Default>(action: &[T]) -> Vec<Vec<T>> {
-    let shorter = action.split_last().map(|(_, rest)| rest.to_vec()).unwrap_or_default();
-    vec![shorter, action.iter().cloned().chain([T::default()]).collect()]
+const INDEX: &str = "index";
+const LENGTH: &str = "length";
+
+/// An action one entry short, and one with an entry too many.
+fn lengths<T: Clone + Default>(
+    mut action: Vec<T>,
+    value: impl Fn(Vec<T>) -> Value,
+) -> Vec<(Value, &'static str)> {
+    action.push(T::default());
+    let longer = action.clone();
+    action.truncate(longer.len().saturating_sub(2));
+    vec![(value(action), LENGTH), (value(longer), LENGTH)]
 }
 
 /// Wrong lengths, a NaN, and numbers beyond each bound.
-fn outside_box(space: &BoxSpace) -> Vec<Vec<f32>> {
+fn outside_box(space: &BoxSpace) -> Vec<(Value, &'static str)> {
     let inside = clip(space, &vec![0.0; space.len()]);
-    let mut actions = lengths(&inside);
+    let mut actions = lengths(inside.clone(), Value::Box);
     for (i, (&low, &high)) in space.low().iter().zip(space.high()).enumerate() {
         // Far away, so that not clipping it shows.
         let far = 1000.0 * (1.0 + low.abs().min(1e6) + high.abs().min(1e6));
-        for wrong in [f32::NAN, low - far, high + far] {
+        for (wrong, fault) in [(f32::NAN, "NaN"), (low - far, "bound"), (high + far, "bound")] {
             if !(low <= wrong && wrong <= high) {
                 let mut action = inside.clone();
                 action[i] = wrong;
-                actions.push(action);
+                actions.push((Value::Box(action), fault));
             }
         }
     }

@@ -146,23 +146,19 @@ impl fmt::Display for Violation {
 pub(crate) const UNWRITTEN: f32 = f32::from_bits(0x7fc5_a5a5);
 
 /// Hands every fault of an observation to `found`, with the entry it is in.
-pub(crate) fn observation(
-    space: &Space,
-    obs: &[f32],
-    found: &mut dyn FnMut(Rule, Option<usize>, String),
-) {
+pub(crate) fn observation(space: &Space, obs: &[f32], found: &mut dyn FnMut(Rule, usize, String)) {
     let mut finite = true;
     for (i, x) in obs.iter().enumerate().filter(|(_, x)| !x.is_finite()) {
         finite = false;
         if x.to_bits() == UNWRITTEN.to_bits() {
-            found(Rule::ObservationWritten, Some(i), format!("entry {i} of it was not written"));
+            found(Rule::ObservationWritten, i, format!("entry {i} of it was not written"));
         } else {
-            found(Rule::ObservationFinite, Some(i), format!("entry {i} of it is {x}"));
+            found(Rule::ObservationFinite, i, format!("entry {i} of it is {x}"));
         }
     }
     if finite {
         space.each_outside(obs, 0, &mut |i, words| {
-            found(Rule::ObservationInSpace, Some(i), format!("{words}: it is not in {space}"));
+            found(Rule::ObservationInSpace, i, format!("{words}: it is not in {space}"));
         });
     }
 }

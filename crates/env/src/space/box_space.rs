@@ -131,6 +131,14 @@ impl BoxSpace {
         Ok(self)
     }
 
+    /// The same numbers in the shape of `other`, if it has as many.
+    pub(crate) fn shaped_like(mut self, other: &Self) -> Self {
+        if self.len() == other.len() {
+            self.shape.clone_from(&other.shape);
+        }
+        self
+    }
+
     /// The lower bound of each entry; −∞ where there is none.
     pub fn low(&self) -> &[f32] {
         &self.low

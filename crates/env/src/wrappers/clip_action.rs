@@ -13,13 +13,6 @@ pub struct ClipAction<E> {
     clipped: Vec<f32>,
 }
 
-/// The space outside.
-fn unbounded(bounds: &BoxSpace) -> BoxSpace {
-    // The shape belongs to as many entries: it is that of the bounds.
-    let space = BoxSpace::unbounded(bounds.len());
-    space.clone().with_shape(bounds.shape().to_vec()).unwrap_or(space)
-}
-
 impl<E> ClipAction<E> {
     /// The environment inside.
     pub fn inner(&self) -> &E {
@@ -85,7 +78,7 @@ impl<E: Env<Action = [f32]>> Env for ClipAction<E> {
     type Action = [f32];
 
     fn action_space(&self) -> BoxSpace {
-        unbounded(&self.bounds)
+        BoxSpace::unbounded(self.bounds.len()).shaped_like(&self.bounds)
     }
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
@@ -106,7 +99,7 @@ impl<E: Env<Action = [f32]>> Env for ClipAction<E> {
 
 impl<E: VectorEnv> VectorEnv for ClipAction<E> {
     fn action_space(&self) -> Space {
-        unbounded(&self.bounds).into()
+        BoxSpace::unbounded(self.bounds.len()).shaped_like(&self.bounds).into()
     }
 
     forward_lanes!(lanes, observation_space, reset, steps, action_mask, state, scene);

@@ -45,7 +45,7 @@ impl<E> FrameStack<E> {
     }
 
     fn own_state(&self, lane: usize) -> &[f32] {
-        self.frames.get(lane * self.stack..(lane + 1) * self.stack).unwrap_or_default()
+        self.frames.chunks_exact(self.stack.max(1)).nth(lane).unwrap_or_default()
     }
 
     fn checked(&self, frames: Vec<f32>) -> Result<Vec<f32>, EnvError> {
@@ -57,7 +57,7 @@ impl<E> FrameStack<E> {
     }
 
     fn set_own_state(&mut self, lane: usize, frames: Vec<f32>) {
-        if let Some(own) = self.frames.get_mut(lane * self.stack..(lane + 1) * self.stack) {
+        if let Some(own) = self.frames.chunks_exact_mut(self.stack.max(1)).nth(lane) {
             own.copy_from_slice(&frames);
         }
     }

@@ -153,13 +153,9 @@ impl ObsNormalizer {
     }
 
     /// The space of normalised observations.
-    fn space(&self, inner: &Space) -> Result<Space, EnvError> {
-        EnvError::check_length("the normaliser", self.len(), inner.flat_len())?;
+    fn space(&self, inner: &Space) -> Space {
         let bounds = BoxSpace::symmetric(vec![self.clip; self.len()]);
-        match inner {
-            Space::Box(inner) => Ok(bounds.with_shape(inner.shape().to_vec())?.into()),
-            _ => Ok(bounds.into()),
-        }
+        if let Space::Box(inner) = inner { bounds.shaped_like(inner) } else { bounds }.into()
     }
 }
 
@@ -193,9 +189,12 @@ impl<E> NormalizeObservation<E> {
         &self.env
     }
 
-    fn with_space(env: E, inner: &Space, normalizer: ObsNormalizer) -> Result<Self, EnvError> {
-        let space = normalizer.space(inner)?;
-        Ok(Self { env, space, normalizer })
+    /// `inner`: the space of observations inside; `None` learns from nothing.
+    fn around(env: E, inner: &Space, normalizer: Option<ObsNormalizer>) -> Result<Self, EnvError> {
+        let len = inner.flat_len();
+        let normalizer = normalizer.unwrap_or_else(|| ObsNormalizer::new(len));
+        EnvError::check_length("the normaliser", normalizer.len(), len)?;
+        Ok(Self { env, space: normalizer.space(inner), normalizer })
     }
 
     fn checked(&self, statistics: RunningMeanStd) -> Result<RunningMeanStd, EnvError> {
@@ -218,34 +217,24 @@ impl<E> NormalizeObservation<E> {
 }
 
 impl<E: Env> NormalizeObservation<E> {
-    /// Learns from nothing.
-    ///
-    /// # Errors
-    /// Never for a new normaliser; the signature is that of [`with`](Self::with).
-    pub fn new(env: E) -> Result<Self, EnvError> {
-        let normalizer = ObsNormalizer::new(env.observation_space().flat_len());
-        Self::with(env, normalizer)
-    }
-
-    /// Goes on with this normaliser.
+    /// Goes on with what this normaliser has learnt; `None` learns from nothing.
     ///
     /// # Errors
     /// When it is for observations of another length.
-    pub fn with(env: E, normalizer: ObsNormalizer) -> Result<Self, EnvError> {
+    pub fn new(env: E, normalizer: Option<ObsNormalizer>) -> Result<Self, EnvError> {
         let inner = env.observation_space();
-        Self::with_space(env, &inner, normalizer)
+        Self::around(env, &inner, normalizer)
     }
 }
 
 impl<E: VectorEnv> NormalizeObservation<E> {
-    /// Around lanes, with this normaliser; `None` learns from nothing.
+    /// The same around lanes.
     ///
     /// # Errors
-    /// When it is for observations of another length.
+    /// As [`new`](Self::new).
     pub fn vector(env: E, normalizer: Option<ObsNormalizer>) -> Result<Self, EnvError> {
         let inner = env.observation_space();
-        let normalizer = normalizer.unwrap_or_else(|| ObsNormalizer::new(inner.flat_len()));
-        Self::with_space(env, &inner, normalizer)
+        Self::around(env, &inner, normalizer)
     }
 
     fn advance(

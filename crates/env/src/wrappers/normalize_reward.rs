@@ -56,7 +56,7 @@ impl TryFrom<Written> for RewardNormalizer {
 }
 
 impl RewardNormalizer {
-    /// For `lanes` environments and the discount γ in \[0, 1\], with clip 10 and ε = 1e-8.
+    /// For `lanes` environments (wrappers set it by themselves) and the discount γ in \[0, 1\], with clip 10 and ε = 1e-8.
     ///
     /// # Errors
     /// When γ lies outside.
@@ -227,23 +227,15 @@ impl<E> NormalizeReward<E> {
 }
 
 impl<E: Env> NormalizeReward<E> {
-    /// Learns from nothing, with the discount γ.
-    ///
-    /// # Errors
-    /// When γ lies outside \[0, 1\].
-    pub fn new(env: E, gamma: f64) -> Result<Self, EnvError> {
-        Ok(Self::with(env, RewardNormalizer::new(1, gamma)?))
-    }
-
-    /// Goes on with what this normaliser has learnt.
-    pub fn with(env: E, mut normalizer: RewardNormalizer) -> Self {
+    /// Goes on with what this normaliser has learnt, which may be nothing.
+    pub fn new(env: E, mut normalizer: RewardNormalizer) -> Self {
         normalizer.set_lanes(1);
         Self { env, normalizer }
     }
 }
 
 impl<E: VectorEnv> NormalizeReward<E> {
-    /// Around lanes: goes on with what this normaliser has learnt, which may be nothing.
+    /// The same around lanes.
     pub fn vector(env: E, mut normalizer: RewardNormalizer) -> Self {
         normalizer.set_lanes(env.lanes());
         Self { env, normalizer }

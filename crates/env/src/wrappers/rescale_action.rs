@@ -26,8 +26,7 @@ impl<E> RescaleAction<E> {
             let expected = "bounded on both sides: there is no line from [−1, 1] to infinity";
             return Err(wrong_option("RescaleAction", "action space", &bounds, expected));
         }
-        let unit =
-            BoxSpace::symmetric(vec![1.0; bounds.len()]).with_shape(bounds.shape().to_vec())?;
+        let unit = BoxSpace::symmetric(vec![1.0; bounds.len()]).shaped_like(&bounds);
         Ok(Self { env, stretched: vec![0.0; bounds.len() * lanes], bounds, unit })
     }
 
