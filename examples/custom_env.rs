@@ -7,7 +7,7 @@
 use std::{f64::consts::TAU, ops::ControlFlow};
 
 use elegante::{
-    env::{BoxSpace, Discrete, Env, EnvError, EnvRng, Reset, Space, Step, TimeLimit},
+    env::{BoxSpace, Discrete, Env, EnvError, EnvRng, Reset, Space, Step, TimeLimit, check_env},
     trainer::{Event, RunConfig, TrainConfig, Trainer},
 };
 
@@ -52,6 +52,7 @@ impl Env for Heater {
     }
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+        reset.check_options("Heater", &[])?; // there are none
         if let Some(seed) = reset.seed {
             self.rng = EnvRng::new(seed);
         }
@@ -61,18 +62,23 @@ impl Env for Heater {
         Ok(())
     }
 
-    fn step(&mut self, &heat: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
-        self.room +=
-            HEATING[heat] - 0.15 * (self.room - self.outside()) + self.rng.uniform(-0.3, 0.3);
+    fn step(&mut self, action: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
+        let Some(heat) = HEATING.get(*action) else {
+            return Err(EnvError::action_out_of_space(action, self.action_space()));
+        };
+        self.room += heat - 0.15 * (self.room - self.outside()) + self.rng.uniform(-0.3, 0.3);
         self.hour = (self.hour + 1.0) % 24.0;
         self.observe(obs);
         let discomfort = (self.room - WANTED).abs() / 5.0;
-        let cost = 0.05 * HEATING[heat];
+        let cost = 0.05 * heat;
         Ok(Step::going(1.0 - discomfort - cost))
     }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Plays it for a while, and names whatever breaks the contract with how to put it right.
+    println!("{}", check_env(&mut Heater::new()));
+
     let run = RunConfig { steps: 60_000, ..RunConfig::default() };
     let config = TrainConfig { run, ..TrainConfig::default() };
     // Two days to an episode; the time limit belongs to the task here, not to the physics.

@@ -61,6 +61,7 @@ impl Env for Catch {
     }
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+        reset.check_options("Catch", &[])?;
         if let Some(seed) = reset.seed {
             self.game.rng = EnvRng::new(seed);
         }

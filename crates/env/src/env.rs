@@ -58,6 +58,21 @@ impl Reset {
     pub fn seeded(seed: u64) -> Self {
         Self { seed: Some(seed), ..Self::default() }
     }
+
+    /// Refuses options that are not among the `known` ones of `env`'s reset.
+    ///
+    /// # Errors
+    /// [`EnvError::UnknownOption`], with those that there are.
+    pub fn check_options(&self, env: &str, known: &[&str]) -> Result<(), EnvError> {
+        match self.options.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(option) => Err(EnvError::UnknownOption {
+                env: format!("{env}'s reset"),
+                option: option.clone(),
+                known: known.iter().map(ToString::to_string).collect(),
+            }),
+        }
+    }
 }
 
 /// An environment: its spaces, how an episode begins, and its physics.

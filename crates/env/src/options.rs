@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::EnvError;
+use crate::{EnvError, Reset};
 
 /// A table of options and the environment that they are for.
 #[derive(Clone, Copy)]
@@ -20,17 +20,11 @@ impl<'a> Options<'a> {
     /// What one episode begins with: nothing but `known` names.
     pub(crate) fn of_reset(
         env: &'static str,
-        table: &'a toml::Table,
+        reset: &'a Reset,
         known: &[&str],
     ) -> Result<Self, EnvError> {
-        match table.keys().find(|name| !known.contains(&name.as_str())) {
-            None => Ok(Self { env, table }),
-            Some(option) => Err(EnvError::UnknownOption {
-                env: format!("{env}'s reset"),
-                option: option.clone(),
-                known: known.iter().map(ToString::to_string).collect(),
-            }),
-        }
+        reset.check_options(env, known)?;
+        Ok(Self { env, table: &reset.options })
     }
 
     /// The value as it was given.
@@ -169,8 +163,8 @@ mod tests {
     #[test]
     fn bounds_stand_in_the_right_order() {
         let read = |text: &str| {
-            let table = table(text);
-            Options::of_reset("Maze", &table, LOW_HIGH)?.bounds(-1.0, 1.0)
+            let reset = Reset { options: table(text), ..Reset::default() };
+            Options::of_reset("Maze", &reset, LOW_HIGH)?.bounds(-1.0, 1.0)
         };
         assert_eq!(read("").unwrap(), (-1.0, 1.0));
         assert_eq!(read("low = 0").unwrap(), (0.0, 1.0));

@@ -315,8 +315,7 @@ impl Env for Acrobot {
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = sized::<6>(obs)?;
-        let (low, high) =
-            Options::of_reset("Acrobot", &reset.options, LOW_HIGH)?.bounds(-0.1, 0.1)?;
+        let (low, high) = Options::of_reset("Acrobot", reset, LOW_HIGH)?.bounds(-0.1, 0.1)?;
         let state = self.episode.begin(reset.seed, |rng| {
             // Gymnasium rounds the initial state, and no other, to f32.
             [(); 4].map(|()| f64::from(rng.uniform(low, high) as f32))

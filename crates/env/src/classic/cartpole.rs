@@ -126,7 +126,7 @@ impl Env for CartPole {
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = sized::<4>(obs)?;
         let (low, high) =
-            Options::of_reset("CartPole", &reset.options, LOW_HIGH)?.bounds(-INITIAL, INITIAL)?;
+            Options::of_reset("CartPole", reset, LOW_HIGH)?.bounds(-INITIAL, INITIAL)?;
         if let Some(seed) = reset.seed {
             self.rng = EnvRng::new(seed);
         }

@@ -118,8 +118,8 @@ impl Env for MountainCar {
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = sized::<2>(obs)?;
-        let (low, high) = Options::of_reset("MountainCar", &reset.options, LOW_HIGH)?
-            .bounds(INITIAL[0], INITIAL[1])?;
+        let (low, high) =
+            Options::of_reset("MountainCar", reset, LOW_HIGH)?.bounds(INITIAL[0], INITIAL[1])?;
         let state = self.episode.begin(reset.seed, |rng| [rng.uniform(low, high), 0.0]);
         *obs = state.map(|x| x as f32);
         Ok(())

@@ -163,7 +163,7 @@ impl Env for MountainCarContinuous {
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = sized::<2>(obs)?;
-        let options = Options::of_reset("MountainCarContinuous", &reset.options, LOW_HIGH)?;
+        let options = Options::of_reset("MountainCarContinuous", reset, LOW_HIGH)?;
         let (low, high) = options.bounds(INITIAL[0], INITIAL[1])?;
         let state = self.episode.begin(reset.seed, |rng| [rng.uniform(low, high), 0.0]);
         self.precision = Precision::Double;

@@ -151,7 +151,7 @@ impl Env for Pendulum {
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = sized::<3>(obs)?;
-        let options = Options::of_reset("Pendulum", &reset.options, &["x_init", "y_init"])?;
+        let options = Options::of_reset("Pendulum", reset, &["x_init", "y_init"])?;
         let most = |name, default| {
             // Half of the largest number, so that the width of ± is a number as well.
             options.number_in(name, default, 0.0..=f64::MAX / 2.0, "a finite number of at least 0")

@@ -86,7 +86,7 @@ impl Env for Bandit {
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = exact(obs, 1)?;
-        Options::of_reset("Bandit", &reset.options, &[])?;
+        Options::of_reset("Bandit", reset, &[])?;
         if let Some(seed) = reset.seed {
             self.visit.rng = EnvRng::new(seed);
         }

@@ -58,7 +58,7 @@ impl Env for Identity {
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = exact(obs, self.n)?;
-        Options::of_reset("Identity", &reset.options, &[])?;
+        Options::of_reset("Identity", reset, &[])?;
         if let Some(seed) = reset.seed {
             self.game.rng = EnvRng::new(seed);
         }

@@ -63,7 +63,7 @@ impl Env for IdentityContinuous {
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = exact(obs, self.dims)?;
-        Options::of_reset("IdentityContinuous", &reset.options, &[])?;
+        Options::of_reset("IdentityContinuous", reset, &[])?;
         if let Some(seed) = reset.seed {
             self.game.rng = EnvRng::new(seed);
         }

@@ -107,7 +107,7 @@ impl Env for Memory {
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = exact(obs, 2)?;
-        Options::of_reset("Memory", &reset.options, &[])?;
+        Options::of_reset("Memory", reset, &[])?;
         if let Some(seed) = reset.seed {
             self.walk.rng = EnvRng::new(seed);
         }

@@ -84,7 +84,7 @@ impl Env for Tabular {
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = exact(obs, self.mdp.states())?;
-        Options::of_reset(self.name, &reset.options, &[])?;
+        Options::of_reset(self.name, reset, &[])?;
         if let Some(seed) = reset.seed {
             self.walk.rng = EnvRng::new(seed);
         }
