@@ -41,7 +41,7 @@ def steps_per_second(id, budget):
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ids: Vec<String> = std::env::args().skip(1).collect();
     let ids = if ids.is_empty() { vec!["CartPole-v1".into(), "Acrobot-v1".into()] } else { ids };
-    println!("| environment | Python | bridge | 2 threads | 2 processes, 8 lanes |");
+    println!("| environment | Python | bridge | 2 threads | 8 processes |");
     println!("|-|-|-|-|-|");
     for id in ids {
         let ways: [fn(&str) -> Measured; 4] = [in_python, bridged, threads, processes];
