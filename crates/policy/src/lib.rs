@@ -29,11 +29,12 @@ pub use distribution::{
     ActionBatch, ActionTensor, Bernoulli, Beta, Categorical, DiagGaussian, Distribution,
     Exploration, Gsde, MultiCategorical, SquashedGaussian,
 };
+pub use elegante_kernels::tanh;
 pub use error::PolicyError;
 pub use file::{checksum, write_atomic};
 pub use head::ActionHead;
 pub use init::Init;
-pub use network::{Activation, Mlp, MlpConfig, tanh};
+pub use network::{Activation, Mlp, MlpConfig};
 pub use policy::{InputScale, Outputs, Policy, PolicyConfig, ValueNet};
 pub use recurrent::{Cell, Recurrent};
 pub use settings::{Setting, Settings};

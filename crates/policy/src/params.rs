@@ -153,5 +153,8 @@ pub(crate) fn describe_part(name: &str, part: &dyn Parameters) -> impl Iterator<
 
 fn extend<const D: usize>(flat: &mut Vec<f32>, tensor: Tensor<D>) {
     let data = tensor.into_data_dtype(DType::F32);
-    flat.extend(data.iter::<f32>());
+    match data.as_slice::<f32>() {
+        Ok(entries) => flat.extend_from_slice(entries),
+        Err(_) => flat.extend(data.iter::<f32>()),
+    }
 }

@@ -7,7 +7,7 @@ use burn::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Mlp, Network, tanh};
+use crate::{Mlp, Network, network::affine, tanh};
 
 /// The layer that remembers, if there is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ impl Recurrent {
 
     /// r = σ(Wᵣx + Uᵣh), z = σ(W_z x + U_z h), n = tanh(Wₙx + r ∘ Uₙh), h′ = (1 − z) ∘ n + z ∘ h.
     fn gru(&self, x: Tensor<2>, h: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        let (x, from_h) = (self.input.forward(x), self.memory.forward(h.clone()));
+        let (x, from_h) = (affine(&self.input, x), affine(&self.memory, h.clone()));
         let gate = |all: &Tensor<2>, k| part(all, k, self.units());
         let r = sigmoid(gate(&x, 0) + gate(&from_h, 0));
         let z = sigmoid(gate(&x, 1) + gate(&from_h, 1));
@@ -79,7 +79,7 @@ impl Recurrent {
     fn lstm(&self, x: Tensor<2>, memory: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let units = self.units();
         let (h, c) = (part(&memory, 0, units), part(&memory, 1, units));
-        let all = self.input.forward(x) + self.memory.forward(h);
+        let all = affine(&self.input, x) + affine(&self.memory, h);
         let gate = |k| part(&all, k, units);
         let (i, f, g, o) = (sigmoid(gate(0)), sigmoid(gate(1)), tanh(gate(2)), sigmoid(gate(3)));
         let c = f * c + i * g;

@@ -34,10 +34,7 @@ pub fn clipped_surrogate(
     advantage: Tensor<1>,
     epsilon: f64,
 ) -> Tensor<1> {
-    let advantage = advantage.detach();
-    let ρ = (log_prob - old_log_prob.detach()).exp();
-    let clipped = ρ.clone().clamp(1.0 - epsilon, 1.0 + epsilon);
-    -(ρ * advantage.clone()).min_pair(clipped * advantage).mean()
+    elegante_kernels::clipped_surrogate(log_prob, old_log_prob, advantage, epsilon)
 }
 
 /// L(φ) = mean (Gₜ − Vφ(sₜ))², without the ½ that some write (Stable-Baselines3's scale).
@@ -45,7 +42,7 @@ pub fn clipped_surrogate(
 /// # Shapes
 /// `value`, `target`: `[steps]`; result: `[1]`.
 pub fn value_mse(value: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
-    (value - target.detach()).square().mean()
+    elegante_kernels::mean_squared_error(value, target)
 }
 
 /// The same with the value kept within ±ε of the old one before it is compared: PPO's value clipping

@@ -5,6 +5,7 @@
 //! about 5 µs for each tensor; and burn's own norm clipping looks at one tensor at a time.
 
 use burn::tensor::Tensor;
+use elegante_kernels::{AdamStep, all_finite, norm};
 use elegante_policy::params::{self, Parameters};
 
 use crate::TrainError;
@@ -35,14 +36,15 @@ impl Adam {
     pub fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) {
         self.steps += 1;
         let t = self.steps.min(1 << 30) as i32;
-        let step = (learning_rate / (1.0 - f64::from(BETA_1).powi(t))) as f32;
+        let size = (learning_rate / (1.0 - f64::from(BETA_1).powi(t))) as f32;
         let correction = (1.0 - f64::from(BETA_2).powi(t)).sqrt().recip() as f32;
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((θ, g), (m, v)) in parameters.iter_mut().zip(gradient).zip(moments) {
-            *m = BETA_1 * *m + (1.0 - BETA_1) * g;
-            *v = BETA_2 * *v + (1.0 - BETA_2) * g * g;
-            *θ -= step * *m / (v.sqrt() * correction + self.epsilon);
-        }
+        let betas = [BETA_1, BETA_2];
+        AdamStep { betas, size, correction, epsilon: self.epsilon }.apply(
+            parameters,
+            gradient,
+            &mut self.first,
+            &mut self.second,
+        );
     }
 }
 
@@ -128,7 +130,7 @@ impl Optimizer {
 /// Scales `gradient` to the norm `largest` if it is longer (0: never), the norm being taken over all
 /// parameters at once; returns the norm from before (Pascanu et al., 2013).
 pub fn clip_global_norm(gradient: &mut [f32], largest: f64) -> f64 {
-    let norm = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+    let norm = norm(gradient);
     if largest > 0.0 && norm > largest {
         let scale = (largest / norm) as f32;
         gradient.iter_mut().for_each(|g| *g *= scale);
@@ -193,7 +195,9 @@ impl<M: Parameters + Clone> Learner<M> {
         self.optimizer.step(&mut flat, &gradient, learning_rate);
         // The square of a finite gradient overflows when it is absurd, as does an absurd step.
         for (what, numbers) in [("second moment", self.optimizer.second()), ("new weight", &flat)] {
-            numbers.iter().try_for_each(|&x| finite(what, f64::from(x)).map(drop))?;
+            if !all_finite(numbers) {
+                numbers.iter().try_for_each(|&x| finite(what, f64::from(x)).map(drop))?;
+            }
         }
         self.replace(&flat);
         Ok(Descent { loss, grad_norm })

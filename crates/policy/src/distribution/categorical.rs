@@ -1,6 +1,7 @@
 //! A choice among n actions.
 
-use burn::tensor::{Bool, Int, Tensor, activation::log_softmax};
+use burn::tensor::{Bool, Int, Tensor};
+use elegante_kernels::{entropy, log_softmax, pick};
 use rand::{Rng, RngExt};
 
 use super::{FORBIDDEN, host_rows};
@@ -19,7 +20,7 @@ impl Categorical {
     /// # Shapes
     /// `logits`: `[rows, n]`.
     pub fn new(logits: Tensor<2>) -> Self {
-        Self { log_probs: log_softmax(logits, 1) }
+        Self { log_probs: log_softmax(logits) }
     }
 
     /// The same, renormalised over the actions that `valid` allows; the others have probability 0.
@@ -35,7 +36,7 @@ impl Categorical {
     /// # Shapes
     /// `action`: `[rows]`; result: `[rows]`.
     pub fn log_prob(&self, action: Tensor<1, Int>) -> Tensor<1> {
-        self.log_probs.clone().gather(1, action.unsqueeze_dim(1)).squeeze_dim(1)
+        pick(self.log_probs.clone(), action)
     }
 
     /// H = −Σₐ πθ(a|s) log πθ(a|s), in nats.
@@ -43,7 +44,7 @@ impl Categorical {
     /// # Shapes
     /// Result: `[rows]`.
     pub fn entropy(&self) -> Tensor<1> {
-        -(self.log_probs.clone().exp() * self.log_probs.clone()).sum_dim(1).squeeze_dim(1)
+        entropy(self.log_probs.clone())
     }
 
     /// One action per row by inverting the distribution function, one uniform number from each

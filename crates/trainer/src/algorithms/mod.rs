@@ -79,7 +79,10 @@ impl Loss {
         entropy_coef: f64,
         value_coef: f64,
     ) -> Self {
-        let total = policy.clone() - entropy.clone() * entropy_coef + value.clone() * value_coef;
+        let mut total = policy.clone() + value.clone() * value_coef;
+        if entropy_coef != 0.0 {
+            total = total - entropy.clone() * entropy_coef;
+        }
         Self { total, policy, value, entropy }
     }
 

@@ -128,9 +128,10 @@ pub(super) fn descend(
     means: &mut Means,
 ) -> Result<f64, TrainError> {
     let (loss, log_ratio) = loss(c, &networks.module, batch, ε);
-    let kl = approximate_kl(&log_ratio);
+    let excess: Vec<f64> = log_ratio.iter().map(|x| x.exp_m1()).collect();
+    let kl = approximate_kl(&log_ratio, &excess);
     means.add("approx_kl", kl);
-    means.add("clip_fraction", share(&log_ratio, |x| (x.exp() - 1.0).abs() > ε));
+    means.add("clip_fraction", share(&excess, |excess| excess.abs() > ε));
     loss.tell(means);
     if c.target_kl.is_some_and(|target| kl > 1.5 * target) {
         return Ok(kl);
@@ -142,9 +143,10 @@ pub(super) fn descend(
 }
 
 /// k₃ = mean (ρ − 1 − log ρ) ≈ KL(π_old, πθ), never negative (Schulman, 2020, "Approximating KL
-/// divergence").
-fn approximate_kl(log_ratio: &[f64]) -> f64 {
-    log_ratio.iter().map(|x| x.exp_m1() - x).sum::<f64>() / log_ratio.len() as f64
+/// divergence"); `excess` is ρ − 1.
+fn approximate_kl(log_ratio: &[f64], excess: &[f64]) -> f64 {
+    let terms = excess.iter().zip(log_ratio).map(|(excess, log_ratio)| excess - log_ratio);
+    terms.sum::<f64>() / log_ratio.len() as f64
 }
 
 fn share(values: &[f64], of: impl Fn(f64) -> bool) -> f64 {

@@ -1,0 +1,300 @@
+//! A fully connected layer y = f(x W + b), and its derivatives.
+
+use super::{
+    functions::tanh_of,
+    machine::{Work, best},
+    product::Product,
+};
+use crate::Activation;
+
+/// What goes in and what comes out of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) rows: usize,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+}
+
+/// y = f(x W + b).
+///
+/// `x`: `[rows, inputs]`, `w`: `[inputs, outputs]`, `b`: `[outputs]`; result: `[rows, outputs]`.
+pub(crate) fn layer(x: &[f32], w: &[f32], b: &[f32], shape: Shape, f: Activation) -> Vec<f32> {
+    best(Layer { x, w, b, shape, f })
+}
+
+#[derive(Clone)]
+struct Layer<'a> {
+    x: &'a [f32],
+    w: &'a [f32],
+    b: &'a [f32],
+    shape: Shape,
+    f: Activation,
+}
+
+impl Work for Layer<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<const WIDE: usize, const FMA: bool>(self) -> Vec<f32> {
+        let Shape { rows, inputs, outputs } = self.shape;
+        let product = Product {
+            rows,
+            inner: inputs,
+            columns: outputs,
+            a: self.x,
+            a_row: inputs,
+            a_column: 1,
+            b: self.w,
+            bias: self.b,
+        };
+        let mut y = product.compute::<WIDE, FMA>();
+        match self.f {
+            Activation::Identity => {}
+            Activation::Tanh => y.iter_mut().for_each(|y| *y = tanh_of::<FMA>(*y)),
+            Activation::Relu => y.iter_mut().for_each(|y| *y = relu(*y)),
+        }
+        y
+    }
+}
+
+/// max(x, 0), and NaN where x is that.
+#[inline(always)]
+fn relu(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
+/// dz = f′ dy in the place of dy, y being f(z).
+pub(crate) fn through_activation(y: &[f32], dy: &mut [f32], f: Activation) {
+    match f {
+        Activation::Identity => {}
+        Activation::Tanh => super::tanh_backward(y, dy),
+        Activation::Relu => dy.iter_mut().zip(y).for_each(|(dy, y)| {
+            *dy = if *y > 0.0 { *dy } else { 0.0 };
+        }),
+    }
+}
+
+/// dW = xᵀ dz and db = Σ dz over the rows.
+pub(crate) fn parameter_gradients(x: &[f32], dz: &[f32], shape: Shape) -> (Vec<f32>, Vec<f32>) {
+    best(ParameterGradients { x, dz, shape })
+}
+
+#[derive(Clone)]
+struct ParameterGradients<'a> {
+    x: &'a [f32],
+    dz: &'a [f32],
+    shape: Shape,
+}
+
+impl Work for ParameterGradients<'_> {
+    type Output = (Vec<f32>, Vec<f32>);
+
+    #[inline(always)]
+    fn run<const WIDE: usize, const FMA: bool>(self) -> (Vec<f32>, Vec<f32>) {
+        let Shape { rows, inputs, outputs } = self.shape;
+        let product = Product {
+            rows: inputs,
+            inner: rows,
+            columns: outputs,
+            a: self.x,
+            a_row: 1,
+            a_column: inputs,
+            b: self.dz,
+            bias: &[],
+        };
+        let dw = product.compute::<WIDE, FMA>();
+        let mut db = vec![0.0; outputs];
+        for dz in self.dz.chunks_exact(outputs) {
+            db.iter_mut().zip(dz).for_each(|(db, dz)| *db += dz);
+        }
+        (dw, db)
+    }
+}
+
+/// dx = dz Wᵀ.
+pub(crate) fn input_gradient(dz: &[f32], w: &[f32], shape: Shape) -> Vec<f32> {
+    best(InputGradient { dz, w, shape })
+}
+
+#[derive(Clone)]
+struct InputGradient<'a> {
+    dz: &'a [f32],
+    w: &'a [f32],
+    shape: Shape,
+}
+
+impl Work for InputGradient<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<const WIDE: usize, const FMA: bool>(self) -> Vec<f32> {
+        let Shape { rows, inputs, outputs } = self.shape;
+        let product = Product {
+            rows,
+            inner: outputs,
+            columns: inputs,
+            a: self.dz,
+            a_row: outputs,
+            a_column: 1,
+            b: &transposed(self.w, inputs, outputs),
+            bias: &[],
+        };
+        product.compute::<WIDE, FMA>()
+    }
+}
+
+/// `[rows, columns]` as `[columns, rows]`, in squares whose lines of the cache are read and written once.
+#[inline(always)]
+fn transposed(w: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    const SIDE: usize = 16;
+    let mut t = vec![0.0; rows * columns];
+    for row in (0..rows).step_by(SIDE) {
+        for column in (0..columns).step_by(SIDE) {
+            let (high, wide) = (SIDE.min(rows - row), SIDE.min(columns - column));
+            let mut square = [[0.0; SIDE]; SIDE];
+            for i in 0..high {
+                let from = &w[(row + i) * columns + column..][..wide];
+                for (j, from) in from.iter().enumerate() {
+                    square[j][i] = *from;
+                }
+            }
+            for (j, from) in square[..wide].iter().enumerate() {
+                t[(column + j) * rows + row..][..high].copy_from_slice(&from[..high]);
+            }
+        }
+    }
+    t
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::machine::{every_way, multiply_add};
+    use super::*;
+
+    /// Numbers that look random, in (−1, 1).
+    fn numbers(n: usize, salt: u32) -> Vec<f32> {
+        let mut state = salt.wrapping_mul(2_654_435_761).wrapping_add(1);
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / 8_388_608.0 - 1.0
+        };
+        (0..n).map(|_| next()).collect()
+    }
+
+    /// Sizes around those of tiles, panels and packed panels.
+    fn shapes() -> Vec<Shape> {
+        let mut shapes = Vec::new();
+        for rows in [1, 3, 4, 5, 17] {
+            for (inputs, outputs) in [(1, 1), (4, 64), (64, 2), (7, 9), (5, 24), (3, 100), (65, 81)]
+            {
+                shapes.push(Shape { rows, inputs, outputs });
+            }
+        }
+        shapes.push(Shape { rows: 40, inputs: 70, outputs: 130 });
+        shapes
+    }
+
+    /// Σ of f(k) over k < n, in f64, and the sum of magnitudes.
+    fn sum(n: usize, f: impl Fn(usize) -> f64) -> (f64, f64) {
+        (0..n).map(f).fold((0.0, 0.0), |(s, m), x| (s + x, m + x.abs()))
+    }
+
+    fn close(what: &str, got: f32, (exact, magnitude): (f64, f64)) {
+        let error = (f64::from(got) - exact).abs();
+        assert!(error <= 1e-6 * (magnitude + 1.0), "{what}: {got}, not {exact}");
+    }
+
+    #[test]
+    fn products_are_sums_of_products_in_every_way_and_fused_ways_agree_to_the_bit() {
+        for shape in shapes() {
+            let Shape { rows, inputs, outputs } = shape;
+            let (x, w) = (&numbers(rows * inputs, 1), &numbers(inputs * outputs, 2));
+            let (b, dz) = (&numbers(outputs, 3), &numbers(rows * outputs, 4));
+            let at = |m: &[f32], width: usize, i: usize, j: usize| f64::from(m[i * width + j]);
+            let layers = every_way(&Layer { x, w, b, shape, f: Activation::Identity });
+            let gradients = every_way(&ParameterGradients { x, dz, shape });
+            let inputs_gradients = every_way(&InputGradient { dz, w, shape });
+            for (way, y) in &layers {
+                for i in 0..rows * outputs {
+                    let (r, c) = (i / outputs, i % outputs);
+                    let (s, m) = sum(inputs, |k| at(x, inputs, r, k) * at(w, outputs, k, c));
+                    close(way, y[i], (s + f64::from(b[c]), m));
+                }
+            }
+            for (way, (dw, db)) in &gradients {
+                for i in 0..inputs * outputs {
+                    let (r, c) = (i / outputs, i % outputs);
+                    close(way, dw[i], sum(rows, |k| at(x, inputs, k, r) * at(dz, outputs, k, c)));
+                }
+                for (c, db) in db.iter().enumerate() {
+                    close(way, *db, sum(rows, |k| at(dz, outputs, k, c)));
+                }
+            }
+            for (way, dx) in &inputs_gradients {
+                for i in 0..rows * inputs {
+                    let (r, c) = (i / inputs, i % inputs);
+                    close(
+                        way,
+                        dx[i],
+                        sum(outputs, |k| at(dz, outputs, r, k) * at(w, outputs, c, k)),
+                    );
+                }
+            }
+            if let [_, narrow, wide] = &layers[..] {
+                assert_eq!(narrow.1, wide.1, "{shape:?}");
+                assert_eq!(gradients[1].1, gradients[2].1, "{shape:?}");
+                assert_eq!(inputs_gradients[1].1, inputs_gradients[2].1, "{shape:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_same_bits_in_every_batch() {
+        let (inputs, outputs) = (70, 81);
+        let (w, b) = (numbers(inputs * outputs, 1), numbers(outputs, 2));
+        let x = numbers(33 * inputs, 3);
+        let run = |x: &[f32]| {
+            let shape = Shape { rows: x.len() / inputs, inputs, outputs };
+            let y = layer(x, &w, &b, shape, Activation::Tanh);
+            let dx = input_gradient(&y, &w, shape);
+            (y, dx)
+        };
+        let (whole, whole_dx) = run(&x);
+        for size in [1, 2, 5, 20] {
+            let parts: Vec<_> = x.chunks(size * inputs).map(run).collect();
+            assert_eq!(parts.iter().flat_map(|part| part.0.clone()).collect::<Vec<_>>(), whole);
+            assert_eq!(parts.iter().flat_map(|part| part.1.clone()).collect::<Vec<_>>(), whole_dx);
+        }
+    }
+
+    #[test]
+    fn activations_and_their_derivatives() {
+        let shape = Shape { rows: 1, inputs: 1, outputs: 3 };
+        let z = [-0.5, 0.0, 2.0];
+        let y = |f| layer(&[1.0], &z, &[0.0; 3], shape, f);
+        assert_eq!(y(Activation::Identity), z);
+        assert_eq!(y(Activation::Relu), [0.0, 0.0, 2.0]);
+        for (y, z) in y(Activation::Tanh).iter().zip(z) {
+            assert!((y - z.tanh()).abs() < 4e-7);
+        }
+        let back = |f| {
+            let mut dy = [1.0, 2.0, 3.0];
+            through_activation(&y(f), &mut dy, f);
+            dy
+        };
+        assert_eq!(back(Activation::Identity), [1.0, 2.0, 3.0]);
+        assert_eq!(back(Activation::Relu), [0.0, 0.0, 3.0]);
+        for ((got, z), dy) in back(Activation::Tanh).into_iter().zip(z).zip([1.0, 2.0, 3.0]) {
+            assert!((got - dy * (1.0 - z.tanh().powi(2))).abs() < 1e-6);
+        }
+        let nan = layer(&[f32::NAN], &z, &[0.0; 3], shape, Activation::Relu);
+        assert!(nan.iter().all(|y| y.is_nan()), "{nan:?}");
+    }
+
+    #[test]
+    fn multiply_add_rounds_once_only_where_it_says_so() {
+        let (a, b, c) = (1.0 + f32::EPSILON, 1.0 - f32::EPSILON, -1.0);
+        assert_eq!(multiply_add::<false>(a, b, c), 0.0);
+        assert!(multiply_add::<true>(a, b, c) < 0.0);
+    }
+}

@@ -1,0 +1,24 @@
+//! The arithmetic, on slices of f32. An entry of a result depends on what goes into it alone, never on
+//! where it stands: its bits are the same for every batch size, tile and thread.
+
+#[cfg(feature = "flex")]
+mod dense;
+#[cfg(feature = "flex")]
+mod functions;
+mod machine;
+#[cfg(feature = "flex")]
+mod product;
+#[cfg(feature = "flex")]
+mod rows;
+mod vectors;
+
+#[cfg(feature = "flex")]
+pub(crate) use dense::{Shape, input_gradient, layer, parameter_gradients, through_activation};
+#[cfg(feature = "flex")]
+pub(crate) use functions::{tanh, tanh_backward};
+#[cfg(feature = "flex")]
+pub(crate) use rows::{
+    clipped_surrogate, entropy, entropy_backward, log_softmax, log_softmax_backward,
+    mean_squared_error, pick, pick_backward,
+};
+pub use vectors::{AdamStep, all_finite, norm};

@@ -1,0 +1,173 @@
+//! Forward and backward passes on burn-flex's tensors.
+
+use std::borrow::Cow;
+
+use burn::{
+    backend::{Flex, TensorMetadata, flex::FlexTensor},
+    tensor::{DType, TensorData},
+};
+
+use super::Kernels;
+use crate::{
+    Activation,
+    arithmetic::{self, Shape},
+};
+
+impl Kernels for Flex {
+    fn dense(x: FlexTensor, w: FlexTensor, b: FlexTensor, f: Activation) -> FlexTensor {
+        let shape = layer_shape(&x, &w);
+        let y = arithmetic::layer(&entries(&x), &entries(&w), &entries(&b), shape, f);
+        matrix(y, [shape.rows, shape.outputs])
+    }
+
+    fn tanh_of(x: FlexTensor) -> FlexTensor {
+        update(x, arithmetic::tanh)
+    }
+
+    fn log_softmax_of(x: FlexTensor) -> FlexTensor {
+        let [_, n] = dims(&x);
+        update(x, |x| arithmetic::log_softmax(x, n))
+    }
+
+    fn pick(x: FlexTensor, index: FlexTensor) -> FlexTensor {
+        let [_, n] = dims(&x);
+        vector(arithmetic::pick(&entries(&x), n, &indices(&index)))
+    }
+
+    fn entropy(log_p: FlexTensor) -> FlexTensor {
+        let [_, n] = dims(&log_p);
+        vector(arithmetic::entropy(&entries(&log_p), n))
+    }
+
+    fn clipped_surrogate(
+        log_prob: FlexTensor,
+        old_log_prob: FlexTensor,
+        advantage: FlexTensor,
+        epsilon: f64,
+    ) -> FlexTensor {
+        clipped_surrogate(&log_prob, &old_log_prob, &advantage, epsilon).0
+    }
+
+    fn mean_squared_error(x: FlexTensor, target: FlexTensor) -> FlexTensor {
+        mean_squared_error(&x, &target).0
+    }
+}
+
+/// The loss, and its derivative with respect to log π.
+pub(super) fn clipped_surrogate(
+    log_prob: &FlexTensor,
+    old_log_prob: &FlexTensor,
+    advantage: &FlexTensor,
+    epsilon: f64,
+) -> (FlexTensor, FlexTensor) {
+    let (log_prob, old, advantage) = (entries(log_prob), entries(old_log_prob), entries(advantage));
+    let (loss, slope) = arithmetic::clipped_surrogate(&log_prob, &old, &advantage, epsilon);
+    (vector(vec![loss]), vector(slope))
+}
+
+/// The loss, and its derivative with respect to x.
+pub(super) fn mean_squared_error(x: &FlexTensor, target: &FlexTensor) -> (FlexTensor, FlexTensor) {
+    let (loss, slope) = arithmetic::mean_squared_error(&entries(x), &entries(target));
+    (vector(vec![loss]), vector(slope))
+}
+
+/// dz = f′ dy of a layer whose output is y.
+pub(super) fn through_activation(y: &FlexTensor, dy: FlexTensor, f: Activation) -> FlexTensor {
+    if f == Activation::Identity {
+        return dy;
+    }
+    update(dy, |dy| arithmetic::through_activation(&entries(y), dy, f))
+}
+
+/// dW and db.
+pub(super) fn parameter_gradients(x: &FlexTensor, dz: &FlexTensor) -> (FlexTensor, FlexTensor) {
+    let ([rows, inputs], [_, outputs]) = (dims(x), dims(dz));
+    let shape = Shape { rows, inputs, outputs };
+    let (dw, db) = arithmetic::parameter_gradients(&entries(x), &entries(dz), shape);
+    (matrix(dw, [inputs, outputs]), vector(db))
+}
+
+/// dx = dz Wᵀ.
+pub(super) fn input_gradient(dz: &FlexTensor, w: &FlexTensor) -> FlexTensor {
+    let ([rows, outputs], [inputs, _]) = (dims(dz), dims(w));
+    let shape = Shape { rows, inputs, outputs };
+    matrix(arithmetic::input_gradient(&entries(dz), &entries(w), shape), [rows, inputs])
+}
+
+/// dx of log softmax, whose output is `y`.
+pub(super) fn log_softmax_backward(y: &FlexTensor, dy: FlexTensor) -> FlexTensor {
+    let [_, n] = dims(y);
+    update(dy, |dy| arithmetic::log_softmax_backward(&entries(y), dy, n))
+}
+
+/// dx of picking from rows of n.
+pub(super) fn pick_backward(index: &FlexTensor, dy: &FlexTensor, n: usize) -> FlexTensor {
+    let dx = arithmetic::pick_backward(&indices(index), &entries(dy), n);
+    matrix(dx, [dy.shape().num_elements(), n])
+}
+
+/// The derivative of the entropy with respect to log p.
+pub(super) fn entropy_backward(log_p: &FlexTensor, dy: &FlexTensor) -> FlexTensor {
+    let [rows, n] = dims(log_p);
+    matrix(arithmetic::entropy_backward(&entries(log_p), &entries(dy), n), [rows, n])
+}
+
+/// slope · dy with one number dy.
+pub(super) fn scaled(slope: FlexTensor, dy: &FlexTensor) -> FlexTensor {
+    let dy = entries(dy)[0];
+    update(slope, |slope| slope.iter_mut().for_each(|s| *s *= dy))
+}
+
+fn layer_shape(x: &FlexTensor, w: &FlexTensor) -> Shape {
+    let ([rows, inputs], [expected, outputs]) = (dims(x), dims(w));
+    assert_eq!(inputs, expected, "a layer for {expected} inputs was given {inputs}");
+    Shape { rows, inputs, outputs }
+}
+
+pub(super) fn dims(tensor: &FlexTensor) -> [usize; 2] {
+    tensor.shape().dims()
+}
+
+/// The entries in row-major order.
+fn entries(tensor: &FlexTensor) -> Cow<'_, [f32]> {
+    match tensor.as_slice::<f32>() {
+        Some(entries) => Cow::Borrowed(entries),
+        None => {
+            let tensor = tensor.to_contiguous();
+            Cow::Owned(tensor.storage::<f32>()[..tensor.shape().num_elements()].to_vec())
+        }
+    }
+}
+
+/// Entries of a tensor of whole numbers.
+fn indices(index: &FlexTensor) -> Vec<usize> {
+    let index = index.to_contiguous();
+    let n = index.shape().num_elements();
+    if index.dtype() == DType::I64 {
+        return index.storage::<i64>()[..n].iter().map(|&i| i as usize).collect();
+    }
+    index.into_data().iter::<i64>().map(|i| i as usize).collect()
+}
+
+fn matrix(entries: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(entries, shape))
+}
+
+fn vector(entries: Vec<f32>) -> FlexTensor {
+    let n = entries.len();
+    FlexTensor::from_data(TensorData::new(entries, [n]))
+}
+
+/// Has `f` change the entries in row-major order: where they are if nobody else looks at them, else in a
+/// copy.
+fn update(mut x: FlexTensor, f: impl FnOnce(&mut [f32])) -> FlexTensor {
+    if let Some((start, end)) = x.layout().contiguous_offsets()
+        && let Some(storage) = x.try_storage_mut::<f32>()
+    {
+        f(&mut storage[start..end]);
+        return x;
+    }
+    let mut values = entries(&x).into_owned();
+    f(&mut values);
+    FlexTensor::from_data(TensorData::new(values, x.shape()))
+}

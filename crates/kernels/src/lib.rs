@@ -1,0 +1,99 @@
+#![doc = include_str!("../README.md")]
+
+mod arithmetic;
+mod composed;
+#[cfg(feature = "flex")]
+mod fused;
+mod switch;
+
+use burn::tensor::{Int, Tensor};
+
+pub use arithmetic::{AdamStep, all_finite, norm};
+pub use switch::{Instructions, fused, instructions, set_fused, set_instructions};
+
+/// The nonlinearity f of a layer y = f(x W + b).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// z itself.
+    Identity,
+    /// tanh z.
+    Tanh,
+    /// max(z, 0).
+    Relu,
+}
+
+/// `fused::NAME` where there is such a kernel for these tensors, else `composed::NAME`.
+macro_rules! choose {
+    ($name:ident($first:ident $(, $rest:ident)*)) => {{
+        #[cfg(feature = "flex")]
+        if fused::applies(&$first) {
+            return fused::$name($first $(, $rest)*);
+        }
+        composed::$name($first $(, $rest)*)
+    }};
+}
+
+/// A fully connected layer, y = f(x W + b).
+///
+/// # Shapes
+/// `x`: `[rows, inputs]`, `weight`: `[inputs, outputs]`, `bias`: `[outputs]`; result: `[rows, outputs]`.
+pub fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, f: Activation) -> Tensor<2> {
+    choose!(dense(x, weight, bias, f))
+}
+
+/// tanh x, entry by entry; within 4e-7 on f32 tensors.
+///
+/// # Shapes
+/// Any; the result has that of `x`.
+pub fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    choose!(tanh(x))
+}
+
+/// log softmax x, row by row: xⱼ − log Σₖ exp xₖ.
+///
+/// # Shapes
+/// `x` and result: `[rows, n]`.
+pub fn log_softmax(x: Tensor<2>) -> Tensor<2> {
+    choose!(log_softmax(x))
+}
+
+/// The entry of each row that `index` names.
+///
+/// # Shapes
+/// `x`: `[rows, n]`, `index`: `[rows]`, below n; result: `[rows]`.
+pub fn pick(x: Tensor<2>, index: Tensor<1, Int>) -> Tensor<1> {
+    choose!(pick(x, index))
+}
+
+/// H = −Σⱼ pⱼ log pⱼ of each row, in nats.
+///
+/// # Shapes
+/// `log_p`: `[rows, n]`, normalised; result: `[rows]`.
+pub fn entropy(log_p: Tensor<2>) -> Tensor<1> {
+    choose!(entropy(log_p))
+}
+
+/// −mean min(ρÂ, clip(ρ, 1 − ε, 1 + ε) Â) with log ρ = log π − log π_old: PPO's clipped surrogate
+/// (Schulman et al., 2017, eq. 7). Only log π is differentiated.
+///
+/// # Shapes
+/// `log_prob`, `old_log_prob`, `advantage`: `[rows]`; result: `[1]`.
+pub fn clipped_surrogate(
+    log_prob: Tensor<1>,
+    old_log_prob: Tensor<1>,
+    advantage: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<1> {
+    choose!(clipped_surrogate(log_prob, old_log_prob, advantage, epsilon))
+}
+
+/// mean (x − target)². Only x is differentiated.
+///
+/// # Shapes
+/// `x`, `target`: `[rows]`; result: `[1]`.
+pub fn mean_squared_error(x: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
+    choose!(mean_squared_error(x, target))
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests;

@@ -1,0 +1,234 @@
+//! Every operation against the composed one, forwards and backwards, and against finite differences.
+
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+
+use super::*;
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+/// Numbers that look random, in (−2, 2).
+fn numbers(n: usize, salt: u32) -> Vec<f32> {
+    let mut state = salt.wrapping_mul(2_654_435_761).wrapping_add(12_345);
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 4_194_304.0 - 2.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+fn matrix(rows: usize, columns: usize, salt: u32) -> Tensor<2> {
+    let data = TensorData::new(numbers(rows * columns, salt), [rows, columns]);
+    Tensor::from_data(data, &device()).require_grad()
+}
+
+fn vector(n: usize, salt: u32) -> Tensor<1> {
+    Tensor::from_data(TensorData::new(numbers(n, salt), [n]), &device()).require_grad()
+}
+
+fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// The gradient of Σ weightᵢ yᵢ, with weights that tell the entries apart.
+fn differentiate<const D: usize>(y: Tensor<D>) -> Gradients {
+    let n = y.shape().num_elements();
+    let weight = TensorData::new(numbers(n, 99), y.shape());
+    (y.clone() * Tensor::from_data(weight, &y.device())).sum().backward()
+}
+
+fn gradient<const D: usize>(x: &Tensor<D>, gradients: &Gradients) -> Vec<f32> {
+    host(x.grad(gradients).expect("x has a gradient"))
+}
+
+#[track_caller]
+fn assert_close(ours: &[f32], theirs: &[f32], what: &str) {
+    assert_eq!(ours.len(), theirs.len(), "{what}");
+    let largest = theirs.iter().fold(1.0f32, |max, x| max.max(x.abs()));
+    for (i, (a, b)) in ours.iter().zip(theirs).enumerate() {
+        assert!((a - b).abs() <= 1e-6 * largest, "{what}, entry {i}: {a}, composed {b}");
+    }
+}
+
+/// Compares a function of one tensor with the composed one, its gradient too.
+#[track_caller]
+fn compare<const I: usize, const O: usize>(
+    what: &str,
+    x: &Tensor<I>,
+    fused: impl Fn(Tensor<I>) -> Tensor<O>,
+    composed: impl Fn(Tensor<I>) -> Tensor<O>,
+) {
+    let (ours, theirs) = (fused(x.clone()), composed(x.clone()));
+    assert_eq!(ours.dims(), theirs.dims(), "{what}");
+    assert_close(&host(ours.clone()), &host(theirs.clone()), what);
+    let (ours, theirs) = (differentiate(ours), differentiate(theirs));
+    assert_close(&gradient(x, &ours), &gradient(x, &theirs), &format!("gradient of {what}"));
+    // Without autodiff, and on a view whose entries do not lie one after the other.
+    let plain = x.clone().inner();
+    assert_close(&host(fused(plain.clone())), &host(composed(plain)), what);
+}
+
+#[test]
+fn layers() {
+    for f in [Activation::Identity, Activation::Tanh, Activation::Relu] {
+        for (rows, inputs, outputs) in [(1, 1, 1), (5, 4, 64), (37, 64, 64), (3, 20, 2)] {
+            let scale = 0.3 / (inputs as f32).sqrt();
+            let (x, b) = (matrix(rows, inputs, 1), vector(outputs, 3));
+            let w = (matrix(inputs, outputs, 2).inner() * scale).autodiff_leaf();
+            let run = |layer: fn(_, _, _, _) -> Tensor<2>| {
+                let y = layer(x.clone(), w.clone(), b.clone(), f);
+                let gradients = differentiate(y.clone());
+                let of =
+                    [gradient(&x, &gradients), gradient(&w, &gradients), gradient(&b, &gradients)];
+                (host(y), of)
+            };
+            let ((ours, gradients), (theirs, expected)) = (run(fused::dense), run(composed::dense));
+            let what = format!("{rows} × {inputs} → {outputs}, {f:?}");
+            assert_close(&ours, &theirs, &what);
+            for (gradient, expected) in gradients.iter().zip(&expected) {
+                assert_close(gradient, expected, &format!("gradient of {what}"));
+            }
+        }
+    }
+}
+
+/// A leaf of a new graph.
+trait Leaf {
+    fn autodiff_leaf(self) -> Self;
+}
+
+impl<const D: usize> Leaf for Tensor<D> {
+    fn autodiff_leaf(self) -> Self {
+        Tensor::from_data(self.into_data(), &device()).require_grad()
+    }
+}
+
+#[test]
+fn layers_of_constants_and_views() {
+    // Small, since 1 − y² of a saturated tanh is all rounding.
+    let w = (matrix(6, 3, 2).inner() * 0.2).autodiff_leaf();
+    let b = vector(3, 3);
+    let x = matrix(6, 4, 1);
+    // Transposed and cut: entries far apart in memory, in a buffer that is larger than the view.
+    let view = |x: Tensor<2>| x.transpose().narrow(0, 1, 2);
+    let run = |layer: fn(_, _, _, _) -> Tensor<2>| {
+        let y = layer(view(x.clone()), w.clone(), b.clone().detach(), Activation::Tanh);
+        let gradients = differentiate(y.clone());
+        (host(y), gradient(&x, &gradients), gradient(&w, &gradients))
+    };
+    let ((y, dx, dw), (y2, dx2, dw2)) = (run(fused::dense), run(composed::dense));
+    assert_close(&y, &y2, "a layer of a view");
+    assert_close(&dx, &dx2, "its gradient");
+    assert_close(&dw, &dw2, "its weight's");
+
+    let y = fused::dense(x.clone().transpose().detach(), w.detach(), b.clone(), Activation::Relu);
+    let gradients = differentiate(y);
+    assert!(x.grad(&gradients).is_none());
+    assert_eq!(gradient(&b, &gradients).len(), 3);
+}
+
+#[test]
+fn functions_of_entries_and_rows() {
+    for (rows, n) in [(1, 1), (7, 2), (33, 5)] {
+        let x = matrix(rows, n, 4);
+        compare("tanh", &x, fused::tanh, composed::tanh);
+        compare("log softmax", &x, fused::log_softmax, composed::log_softmax);
+        let log_p = composed::log_softmax(x.clone().inner()).autodiff_leaf();
+        compare("entropy", &log_p, fused::entropy, composed::entropy);
+        let index: Vec<i64> = (0..rows).map(|row| (row * 3 % n) as i64).collect();
+        let index = Tensor::<1, Int>::from_data(TensorData::new(index, [rows]), &device());
+        let pick = |f: fn(_, _) -> Tensor<1>| {
+            let index = index.clone();
+            move |x: Tensor<2>| f(x, index.clone())
+        };
+        let x = matrix(rows, n, 5);
+        compare("pick", &x, pick(fused::pick), pick(composed::pick));
+    }
+    let transposed = |f: fn(Tensor<2>) -> Tensor<2>| move |x: Tensor<2>| f(x.transpose());
+    let x = matrix(3, 8, 6);
+    compare("tanh of a view", &x, transposed(fused::tanh), transposed(composed::tanh));
+    compare(
+        "log softmax of a view",
+        &x,
+        transposed(fused::log_softmax),
+        transposed(composed::log_softmax),
+    );
+}
+
+#[test]
+fn losses() {
+    let n = 40;
+    let x = vector(n, 7);
+    let (old, advantage) = (vector(n, 8), vector(n, 9));
+    let surrogate = |f: fn(_, _, _, _) -> Tensor<1>| {
+        let (old, advantage) = (old.clone(), advantage.clone());
+        move |x: Tensor<1>| f(x, old.clone(), advantage.clone(), 0.2)
+    };
+    compare(
+        "clipped surrogate",
+        &x,
+        surrogate(fused::clipped_surrogate),
+        surrogate(composed::clipped_surrogate),
+    );
+    let slopes = gradient(&x, &differentiate(surrogate(fused::clipped_surrogate)(x.clone())));
+    let still = slopes.iter().filter(|slope| **slope == 0.0).count();
+    assert!(0 < still && still < n, "{still} of {n} are clipped");
+
+    let squared = |f: fn(_, _) -> Tensor<1>| {
+        let target = old.clone();
+        move |x: Tensor<1>| f(x, target.clone())
+    };
+    compare(
+        "mean squared error",
+        &x,
+        squared(fused::mean_squared_error),
+        squared(composed::mean_squared_error),
+    );
+}
+
+#[test]
+fn at_a_ratio_of_one_the_surrogate_has_the_gradient_of_the_policy_gradient() {
+    let (x, advantage) = (vector(9, 1), vector(9, 2));
+    let loss = fused::clipped_surrogate(x.clone(), x.clone(), advantage.clone(), 0.2);
+    let slopes = gradient(&x, &loss.backward());
+    for (slope, advantage) in slopes.iter().zip(host(advantage)) {
+        assert!((slope + advantage / 9.0).abs() < 1e-7, "{slope}, Â = {advantage}");
+    }
+}
+
+#[test]
+fn what_is_not_a_number_stays_visible() {
+    let device = device();
+    let x = Tensor::<1>::from_data([0.0, f32::NAN], &device).require_grad();
+    let one = Tensor::<1>::from_data([1.0, 1.0], &device);
+    let zero = Tensor::<1>::from_data([0.0, 0.0], &device);
+    let surrogate = fused::clipped_surrogate(x.clone(), zero.clone(), one, 0.2);
+    assert!(host(surrogate.clone())[0].is_nan());
+    assert!(gradient(&x, &surrogate.backward())[1].is_nan());
+    assert!(host(fused::mean_squared_error(x.clone(), zero))[0].is_nan());
+    let row = x.reshape([1, 2]);
+    assert!(host(fused::log_softmax(row.clone())).iter().all(|y| y.is_nan()));
+    assert!(host(fused::tanh(row))[1].is_nan());
+}
+
+#[test]
+fn what_is_impossible_has_no_probability_and_no_entropy() {
+    let x = Tensor::<2>::from_data([[0.0, -1e9, 0.0]], &device()).require_grad();
+    let log_p = fused::log_softmax(x.clone());
+    let entropy = fused::entropy(log_p);
+    assert!((host(entropy.clone())[0] - 2f32.ln()).abs() < 1e-6);
+    let slopes = gradient(&x, &entropy.backward());
+    assert!(slopes.iter().all(|slope| slope.abs() < 1e-6), "{slopes:?}");
+}
+
+#[test]
+fn kernels_apply_to_f32_on_flex_alone() {
+    let x = matrix(1, 1, 1);
+    assert!(fused::applies(&x) && fused::applies(&x.clone().inner()));
+    let double = x.inner().cast(burn::tensor::FloatDType::F64);
+    assert!(!fused::applies(&double));
+    let y = tanh(double.clone()).into_data().iter::<f64>().next().expect("one entry");
+    let exact = double.into_data().iter::<f64>().next().expect("one entry").tanh();
+    assert!((y - exact).abs() < 1e-12, "in the precision of f64");
+}
