@@ -13,6 +13,7 @@ mod output;
 mod play;
 mod program;
 mod progress;
+mod seeds;
 mod text;
 mod train;
 
