@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Evaluate a trained policy on episodes it has never seen
     Eval(EvalArgs),
+    /// Compare two experiments of many seeds each
+    Compare(CompareArgs),
     /// Watch a trained policy in the terminal, as an animated GIF or as PNG files
     Play(PlayArgs),
     /// List the environments
@@ -209,6 +211,31 @@ pub(crate) struct EvalArgs {
     /// Where to compute; need not be where the policy was trained
     #[arg(long, value_name = "D", default_value = "auto")]
     pub(crate) device: String,
+    /// Print one JSON object on one line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Compare two experiments of many seeds each.
+///
+/// A and B are directories that `{bin} train --seeds` made, on the same environment. Printed are the
+/// interquartile mean (IQM) of each one's final returns, their difference, and the probability that a run
+/// of A returns more than a run of B (a draw counts half), all with 95 % bootstrap intervals. A
+/// difference whose interval holds 0, or a probability whose interval holds 0.5, may be chance.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  {bin} train CartPole-v1 --algo ppo --seeds 0..10 --out ppo
+  {bin} train CartPole-v1 --algo a2c --seeds 0..10 --out a2c
+  {bin} compare ppo a2c --svg ppo-a2c.svg")]
+pub(crate) struct CompareArgs {
+    /// Experiment directory
+    pub(crate) a: PathBuf,
+    /// Experiment directory
+    pub(crate) b: PathBuf,
+    /// Write both learning curves into one picture
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
     /// Print one JSON object on one line
     #[arg(long)]
     pub(crate) json: bool,

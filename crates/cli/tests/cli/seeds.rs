@@ -311,3 +311,68 @@ mod ended_from_outside {
         assert_eq!(place.run_json("run/seed-0")["stop"], "interrupted");
     }
 }
+
+#[test]
+fn two_experiments_are_compared_with_intervals_and_in_one_picture() {
+    let place = Place::new();
+    experiment(&place, "short", "--seeds 0..3");
+    place.ok("train CartPole-v1 --seeds 4..8 --steps 40000 --set eval_episodes=10 --out long -q");
+    let before = contents(&place.path("long/seed-4"));
+    let line = &place.ok("compare long short --json --svg both.svg").json()[0];
+    let number = |of: &str, end: &str| line[of][end].as_f64().unwrap();
+    assert_eq!((&line["event"], &line["env"]), (&"comparison".into(), &"CartPole-v1".into()));
+    assert_eq!((&line["a"]["seeds"], &line["b"]["seeds"]), (&4.into(), &3.into()));
+
+    // By hand, from the summaries.
+    let scores = |name: &str| -> Vec<f64> {
+        summary(&place, name)["seeds"].as_array().unwrap().iter().map(score).collect()
+    };
+    let (long, short) = (scores("long"), scores("short"));
+    let pairs = long.iter().flat_map(|x| short.iter().map(move |y| (x, y)));
+    let won: f64 = pairs
+        .map(|(x, y)| {
+            if x > y {
+                1.0
+            } else if x < y {
+                0.0
+            } else {
+                0.5
+            }
+        })
+        .sum();
+    assert!((number("probability_of_improvement", "value") - won / 12.0).abs() < 1e-12);
+    let iqm = |name: &str| summary(&place, name)["iqm"]["value"].as_f64().unwrap();
+    let difference = iqm("long") - iqm("short");
+    assert!((number("iqm_difference", "value") - difference).abs() < 1e-9);
+    for key in ["probability_of_improvement", "iqm_difference"] {
+        let [low, value, high] = ["low", "value", "high"].map(|end| number(key, end));
+        assert!(low <= value && value <= high, "{key}: {line}");
+    }
+    // The other way round is the other side of the coin.
+    let turned = &place.ok("compare short long --json").json()[0];
+    let lost = turned["probability_of_improvement"]["value"].as_f64().unwrap();
+    assert!((number("probability_of_improvement", "value") + lost - 1.0).abs() < 1e-12);
+
+    let picture = place.text("both.svg");
+    let thin = |n| picture.matches(&format!("class=\"thin c{n}\"")).count();
+    assert_eq!((thin(0), thin(1)), (4, 3));
+    assert!(picture.contains(">long (reinforce)") && picture.contains(">short (reinforce)"));
+    let told = place.ok("compare long short");
+    for words in ["A − B", "P(A > B)", "4 seeds, long"] {
+        assert!(told.out.contains(words), "{words} is missing in {}", told.out);
+    }
+    assert!(told.err.contains("different numbers of steps, 40000 and 4000"), "{}", told.err);
+    assert_eq!(contents(&place.path("long/seed-4")), before, "comparing changes nothing");
+
+    place.train("run", "--steps 1");
+    place.ok("train CartPole-v0 --seeds 0..1 --steps 1 --set eval_episodes=1 --out other -q");
+    for (args, words) in [
+        ("compare long none", "none: no such experiment"),
+        ("compare run long", "run: no such experiment"),
+        ("compare long other", "CartPole-v0"),
+    ] {
+        let ran = place.run(args);
+        assert_eq!(ran.code, Some(2), "{args}: {ran:?}");
+        assert!(ran.err.contains(words), "{args}: {}", ran.err);
+    }
+}
