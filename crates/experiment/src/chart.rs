@@ -249,7 +249,7 @@ impl Axis {
             x if x >= 1e4 => (1e3, "k"),
             _ => (1.0, ""),
         };
-        let decimals = (-(self.step / unit).log10() + 1e-9).ceil().clamp(0.0, 9.0) as usize;
+        let decimals = (-(self.step / unit).log10() - 1e-9).ceil().clamp(0.0, 9.0) as usize;
         let text = format!("{:.decimals$}", at / unit);
         let zero = at == 0.0;
         if zero { "0".into() } else { format!("{}{name}", text.replace('-', "−")) }

@@ -185,7 +185,7 @@ fn status(seed: u64, update: &Value, total: u64) -> String {
     let number = |key: &str| update[key].as_f64().unwrap_or(f64::NAN);
     format!(
         "seed {seed:<4} {:>5}/{} · {}/s · return {:.1}",
-        short(number("steps")),
+        short(number("steps").min(total as f64)),
         short(total as f64),
         short(number("steps_per_second")),
         number("mean_return_100")

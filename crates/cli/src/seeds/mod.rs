@@ -179,12 +179,9 @@ fn conclude(
     {
         let Some(Estimate { value, low, high }) = estimate else { continue };
         let figures = paint.green(&paint.bold(&format!("{value:.1} [{low:.1}, {high:.1}]")));
-        let how = if name == "IQM" {
-            format!("  final return of {finished} of {all} seeds, 95 % bootstrap interval")
-        } else {
-            String::new()
-        };
-        output.line(&format!("{name:<10}  {figures}{}", paint.dim(&how)))?;
+        let how = format!("  final return of {finished} of {all} seeds, 95 % bootstrap interval");
+        let how = if name == "IQM" { paint.dim(&how) } else { String::new() };
+        output.line(&format!("{name:<10}  {figures}{how}"))?;
     }
     if let Some(passing) = &summary.passing {
         output.line(&passed(passing, finished))?;
