@@ -32,6 +32,9 @@ struct TwoMethods {
     estimates: BTreeMap<String, Estimate>,
 }
 
+type Statistic = fn(&[f64]) -> f64;
+type OfTwo = fn(&[f64], &[f64]) -> f64;
+
 fn goldens() -> Goldens {
     serde_json::from_str(include_str!("goldens/rliable.json")).unwrap()
 }
@@ -60,8 +63,7 @@ fn agree(
 #[test]
 fn estimates_of_one_method_are_rliables() {
     for OneMethod { name, tasks, estimates, profile } in goldens().one_method {
-        let statistics: [(&str, fn(&[f64]) -> f64); 3] =
-            [("iqm", iqm), ("mean", mean), ("median", median)];
+        let statistics: [(&str, Statistic); 3] = [("iqm", iqm), ("mean", mean), ("median", median)];
         let all = tasks.concat();
         for (key, statistic) in statistics {
             let mut ours = Estimate::of(&all, statistic);
@@ -81,7 +83,7 @@ fn estimates_of_one_method_are_rliables() {
 #[test]
 fn comparisons_of_two_methods_are_rliables() {
     for TwoMethods { name, x, y, estimates } in goldens().two_methods {
-        let statistics: [(&str, fn(&[f64], &[f64]) -> f64); 2] = [
+        let statistics: [(&str, OfTwo); 2] = [
             ("probability_of_improvement", probability_of_improvement),
             ("difference_of_iqms", |x, y| iqm(x) - iqm(y)),
         ];
