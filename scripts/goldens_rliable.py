@@ -1,7 +1,7 @@
 """Writes what rliable makes of some scores, for the tests of crates/experiment.
 
 From the repository's root, in a virtual environment:
-    pip install rliable==1.2.0 numpy==2.4.6 scipy==1.17.1 arch==7.2.0 "pandas<3"
+    pip install rliable==1.2.0 numpy==2.4.6 scipy==1.17.1 arch==7.2.0 pandas==2.3.3
     python scripts/goldens_rliable.py
 
 Point estimates and 95 % stratified-bootstrap intervals of the mean, the median over runs and the
