@@ -8,7 +8,7 @@ use clap::{
 };
 use elegante::{
     DeviceChoice,
-    experiment::{Flag, Request},
+    experiment::{Flag, Request, Seeds},
 };
 
 use crate::program::ELEGANTE;
@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Evaluate a trained policy on episodes it has never seen
     Eval(EvalArgs),
+    /// Compare two experiments of many seeds each
+    Compare(CompareArgs),
     /// Watch a trained policy in the terminal, as an animated GIF or as PNG files
     Play(PlayArgs),
     /// List the environments
@@ -105,6 +107,11 @@ pub(crate) enum Command {
 /// Settings come from the defaults, then --config, then --set, then flags such as --steps; later ones
 /// win. The same command with the same --seed gives the same policy, whatever --threads says. Ctrl-C
 /// ends the run cleanly after the current update, with everything saved.
+///
+/// With --seeds the result is an experiment: a directory with a run in seed-N for each seed, and with
+/// summary.md, summary.json and curves.svg, which have every seed, the interquartile mean, the mean and
+/// the median with 95 % bootstrap intervals, and the learning curves. A seed that fails is reported and
+/// the others go on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -113,6 +120,7 @@ Examples:
   {bin} train CartPole-v1 --set reinforce.estimator=reward-to-go --set reinforce.gamma=0.99
   {bin} train CartPole-v1 --eval-every 50000 --stop-at 475
   {bin} train CartPole-v1 --config my-run/config.toml --seed 8
+  {bin} train CartPole-v1 --seeds 0..10 --out ten-seeds
   {bin} train CartPole-v1 --json | jq .mean_return_100")]
 pub(crate) struct TrainArgs {
     /// Environment to train on; `{bin} envs` lists them
@@ -125,6 +133,13 @@ pub(crate) struct TrainArgs {
     /// Seed of every random number of the run
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
+    /// Train with each of these seeds, side by side: a range without its end, 0..10, or a list, 0,3,7
+    #[arg(long, value_name = "SEEDS", conflicts_with = "seed", allow_hyphen_values = true)]
+    pub(crate) seeds: Option<Seeds>,
+    /// Runs side by side under --seeds; results do not depend on it [default: one for each core, or one
+    /// at a time on a GPU]
+    #[arg(long, value_name = "N", requires = "seeds", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) jobs: Option<u16>,
     /// auto, flex, ndarray, wgpu, cuda or cuda:1, if compiled in
     #[arg(long, value_name = "D")]
     pub(crate) device: Option<String>,
@@ -138,10 +153,11 @@ pub(crate) struct TrainArgs {
     /// else by the last 100 training episodes
     #[arg(long, value_name = "RETURN", allow_negative_numbers = true)]
     pub(crate) stop_at: Option<f64>,
-    /// The run's directory [default: runs/<ENV>-<ALGO>-<SEED>-<n>, the first n that is free]
+    /// The run's directory [default: runs/<ENV>-<ALGO>-<SEED>-<n>, the first n that is free; under
+    /// --seeds runs/<ENV>-<ALGO>-seeds-<n>]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace the run that is in --out; anything that is not a run is never touched
+    /// Replace the run or experiment that is in --out; anything else is never touched
     #[arg(long)]
     pub(crate) force: bool,
     /// Print one JSON object a line, for machines; the last one has the evaluation
@@ -150,6 +166,10 @@ pub(crate) struct TrainArgs {
     /// Print the final result only
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// One run of an experiment: take this many threads where --threads leaves it open, and end as if
+    /// by Ctrl-C when the standard input does
+    #[arg(long, value_name = "THREADS", hide = true, conflicts_with = "seeds")]
+    pub(crate) worker: Option<usize>,
 }
 
 /// Where settings come from, for commands that take any.
@@ -191,6 +211,31 @@ pub(crate) struct EvalArgs {
     /// Where to compute; need not be where the policy was trained
     #[arg(long, value_name = "D", default_value = "auto")]
     pub(crate) device: String,
+    /// Print one JSON object on one line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Compare two experiments of many seeds each.
+///
+/// A and B are directories that `{bin} train --seeds` made, on the same environment. Printed are the
+/// interquartile mean (IQM) of each one's final returns, their difference, and the probability that a run
+/// of A returns more than a run of B (a draw counts half), all with 95 % bootstrap intervals. A
+/// difference whose interval holds 0, or a probability whose interval holds 0.5, may be chance.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  {bin} train CartPole-v1 --algo ppo --seeds 0..10 --out ppo
+  {bin} train CartPole-v1 --algo a2c --seeds 0..10 --out a2c
+  {bin} compare ppo a2c --svg ppo-a2c.svg")]
+pub(crate) struct CompareArgs {
+    /// Experiment directory
+    pub(crate) a: PathBuf,
+    /// Experiment directory
+    pub(crate) b: PathBuf,
+    /// Write both learning curves into one picture
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
     /// Print one JSON object on one line
     #[arg(long)]
     pub(crate) json: bool,

@@ -13,6 +13,8 @@ use elegante::{
 pub(crate) enum Outcome {
     /// It did what was asked.
     Complete,
+    /// A part of it failed, as has been reported, and the rest is done.
+    Partial,
     /// Ctrl-C ended it early.
     Interrupted,
 }
@@ -21,6 +23,7 @@ impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Complete => Self::SUCCESS,
+            Outcome::Partial => Self::FAILURE,
             Outcome::Interrupted => Self::from(INTERRUPTED),
         }
     }
@@ -50,6 +53,7 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
 fn run(error: &RunError) -> bool {
     match error {
         RunError::Occupied { .. } | RunError::NotARun { .. } | RunError::Missing { .. } => true,
+        RunError::NotAnExperiment { .. } | RunError::NoExperiment { .. } => true,
         RunError::Config(error) => config(error),
         RunError::Policy(error) => policy(error),
         RunError::Train(error) => train(error),

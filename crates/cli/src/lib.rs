@@ -3,6 +3,7 @@
 
 mod algos;
 mod args;
+mod compare;
 mod config;
 mod envs;
 mod eval;
@@ -13,6 +14,7 @@ mod output;
 mod play;
 mod program;
 mod progress;
+mod seeds;
 mod text;
 mod train;
 
@@ -51,6 +53,7 @@ fn run(command: Command, program: &Program, output: &mut Output) -> anyhow::Resu
     match command {
         Command::Train(args) => train::run(args, program, output),
         Command::Eval(args) => eval::run(&args, program, output),
+        Command::Compare(args) => compare::run(&args, output),
         Command::Play(args) => play::run(&args, program, output),
         Command::Envs(args) => envs::run(args, program, output),
         Command::Algos(args) => algos::run(args, program, output),

@@ -7,7 +7,7 @@ use elegante::{
     experiment::{
         ExperimentConfig, Recorder, RunDir, RunInfo, StopReason, env_steps_per_second, json_line,
     },
-    trainer::Evaluation,
+    trainer::{Evaluation, TrainConfig},
 };
 use serde::Serialize;
 
@@ -18,6 +18,7 @@ use crate::{
     output::Output,
     program::Program,
     progress::{Progress, summary},
+    seeds,
     text::{grouped, rate, span},
 };
 
@@ -31,13 +32,17 @@ pub(crate) fn run(
 ) -> anyhow::Result<Outcome> {
     let registry = &program.registry;
     let config = ExperimentConfig::resolve(registry, &args.request()?)?;
+    if let Some(seeds) = args.seeds.take() {
+        return seeds::run(args, &seeds, &config, program, output);
+    }
     // Refuse what can be refused before any work is done or any file touched.
     if let Some(path) = &args.out {
         RunDir::check(path, args.force)?;
     }
     let make = config.env_factory(registry)?;
-    let mut trainer = Trainer::from_factory(config.train.clone(), make.clone())?;
+    let mut trainer = Trainer::from_factory(with_threads(&config, args.worker), make.clone())?;
     let interrupt = Interrupt::listen(|| {})?;
+    let interrupt = if args.worker.is_some() { interrupt.or_end_of_input() } else { interrupt };
     let dir = match args.out.take() {
         Some(path) => RunDir::create(path, args.force)?,
         None => RunDir::create_numbered(Path::new("runs"), &config)?,
@@ -62,6 +67,16 @@ pub(crate) fn run(
         conclude(&info, path, args.quiet, &program.name, output)?;
     }
     Ok(if stop == StopReason::Interrupted { Outcome::Interrupted } else { Outcome::Complete })
+}
+
+/// The training with the threads that it may take beside others. The configuration keeps what was asked
+/// for: the result does not depend on it.
+fn with_threads(config: &ExperimentConfig, worker: Option<usize>) -> TrainConfig {
+    let mut train = config.train.clone();
+    if let (0, Some(threads)) = (train.run.threads, worker) {
+        train.run.threads = threads;
+    }
+    train
 }
 
 /// Trains to the end of the run and saves what came out, also when an error ended it.

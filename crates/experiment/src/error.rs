@@ -144,6 +144,26 @@ pub enum RunError {
         /// The directory.
         path: PathBuf,
     },
+    /// The directory holds something that is no experiment of ours, so nothing there is removed.
+    #[error("{} is not empty and does not hold an experiment of elegante, so --force does not touch it: give another directory", .path.display())]
+    NotAnExperiment {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There is no experiment.
+    #[error("{}: no such experiment: an experiment is a directory that `elegante train --seeds` made, with experiment.json in it", .path.display())]
+    NoExperiment {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// A file is not what was written.
+    #[error("{}: {reason}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        reason: String,
+    },
     /// The run directory does not exist.
     #[error("{}: no such run: a run is a directory that `elegante train` made, with config.toml and policy.safetensors in it", .path.display())]
     Missing {

@@ -2,8 +2,11 @@
 #![warn(clippy::print_stdout)]
 
 mod algorithms;
+mod chart;
 mod config;
+mod curve;
 mod error;
+mod experiment;
 mod log;
 mod names;
 mod player;
@@ -13,18 +16,25 @@ mod render;
 mod run;
 mod run_dir;
 mod schema;
+mod seeds;
 pub mod statistics;
+mod summary;
 mod throughput;
 
 pub use algorithms::{ALGORITHMS, AlgorithmInfo};
+pub use chart::{Chart, Series};
 pub use config::{ExperimentConfig, Flag, Request};
+pub use curve::{BandPoint, Curve, WINDOW, band};
 pub use error::{ConfigError, Origin, RunError};
+pub use experiment::{Experiment, ExperimentDir, ExperimentInfo, SeedRun, experiment_files};
 pub use log::json_line;
 pub use player::{Moment, Player};
 pub use presets::preset_envs;
 pub use recorder::{Recorder, RunInfo, StopReason};
 pub use run::Run;
 pub use run_dir::{RunDir, files};
+pub use seeds::{Seeds, SeedsError};
+pub use summary::{Passing, SeedResult, Summary};
 pub use throughput::env_steps_per_second;
 
 /// The version of this build.

@@ -8,7 +8,8 @@ use elegante_trainer::{Evaluation, Event, Stop, Trainer};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    COMMIT, ExperimentConfig, RunDir, RunError, VERSION, json_line, log::LogFile, run_dir::files,
+    COMMIT, ExperimentConfig, RunDir, RunError, VERSION, experiment::write_json, json_line,
+    log::LogFile, run_dir::files,
 };
 
 /// Why a run ended.
@@ -36,7 +37,7 @@ impl From<Stop> for StopReason {
 }
 
 /// What `run.json` says of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
     /// Version of elegante.
     pub version: String,
@@ -208,10 +209,7 @@ impl Recorder {
         evaluation: Option<Evaluation>,
     ) -> Result<RunInfo, RunError> {
         let info = self.info(trainer, stop, evaluation);
-        let path = self.dir.file(files::RUN);
-        let json = serde_json::to_string_pretty(&info);
-        let json = json.map_err(|error| RunError::io(&path)(error.into()))?;
-        write_atomic(&path, format!("{json}\n").as_bytes())?;
+        write_json(&self.dir.file(files::RUN), &info)?;
         Ok(info)
     }
 

@@ -41,12 +41,7 @@ impl RunDir {
     /// # Errors
     /// As [`create`](Self::create).
     pub fn check(path: &Path, force: bool) -> Result<(), RunError> {
-        let occupied = match fs::read_dir(path) {
-            Ok(mut entries) => entries.next().is_some(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(RunError::io(path)(error)),
-        };
-        match (occupied, force) {
+        match (occupied(path)?, force) {
             (false, _) => Ok(()),
             (true, false) => Err(RunError::Occupied { path: path.to_owned() }),
             (true, true) if holds_a_run(path) => Ok(()),
@@ -64,16 +59,26 @@ impl RunDir {
         let path = path.into();
         Self::check(&path, force)?;
         fs::create_dir_all(&path).map_err(RunError::io(&path))?;
-        for name in files::ALL {
-            let file = path.join(name);
-            match fs::remove_file(&file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(RunError::io(file)(error));
-                }
-                _ => {}
-            }
-        }
+        remove_files(&path, &files::ALL)?;
         Ok(Self { path })
+    }
+
+    /// Removes the files of the run in `path`, and the directory if nothing else is in it. What is not
+    /// a run of ours stays.
+    ///
+    /// # Errors
+    /// When a file can't be removed.
+    pub(crate) fn remove(path: &Path) -> Result<(), RunError> {
+        if !holds_a_run(path) {
+            return Ok(());
+        }
+        remove_files(path, &files::ALL)?;
+        match fs::remove_dir(path) {
+            Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+                Err(RunError::io(path)(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes the directory `<env>-<algo>-<seed>-<n>` in `parent`, n being the first number that is
@@ -82,19 +87,8 @@ impl RunDir {
     /// # Errors
     /// When it can't be made.
     pub fn create_numbered(parent: &Path, config: &ExperimentConfig) -> Result<Self, RunError> {
-        fs::create_dir_all(parent).map_err(RunError::io(parent))?;
-        // An id may have a namespace, `ALE/Pong-v5`, but a run is one directory.
-        let env = config.env.replace(['/', '\\', ':'], "_");
-        let stem = format!("{env}-{}-{}", config.algo, config.train.run.seed);
-        let mut number = 1u64;
-        loop {
-            let path = parent.join(format!("{stem}-{number}"));
-            match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self { path }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(RunError::io(path)(error)),
-            }
-        }
+        let seed = config.train.run.seed.to_string();
+        Ok(Self { path: numbered(parent, config, &seed)? })
     }
 
     /// Where it is.
@@ -105,6 +99,48 @@ impl RunDir {
     /// The path of one of its [`files`].
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+}
+
+/// Makes the directory `<env>-<algo>-<what>-<n>` in `parent`, n being the first number that is free.
+pub(crate) fn numbered(
+    parent: &Path,
+    config: &ExperimentConfig,
+    what: &str,
+) -> Result<PathBuf, RunError> {
+    fs::create_dir_all(parent).map_err(RunError::io(parent))?;
+    // An id may have a namespace, `ALE/Pong-v5`, but a run is one directory.
+    let env = config.env.replace(['/', '\\', ':'], "_");
+    let mut number = 1u64;
+    loop {
+        let path = parent.join(format!("{env}-{}-{what}-{number}", config.algo));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(RunError::io(path)(error)),
+        }
+    }
+}
+
+/// Removes the files of these names in `dir`, as far as they are there.
+pub(crate) fn remove_files(dir: &Path, names: &[&str]) -> Result<(), RunError> {
+    for file in names.iter().map(|name| dir.join(name)) {
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(RunError::io(file)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether anything is in `path`; what does not exist is empty.
+pub(crate) fn occupied(path: &Path) -> Result<bool, RunError> {
+    match fs::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(RunError::io(path)(error)),
     }
 }
 

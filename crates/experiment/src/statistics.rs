@@ -4,9 +4,91 @@
 
 use elegante_env::EnvRng;
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
 /// Resamples for an interval, as in rliable.
 pub const BOOTSTRAP_SAMPLES: usize = 50_000;
+
+/// The share of resamples that an interval of ours holds.
+pub const LEVEL: f64 = 0.95;
+
+/// A statistic of some runs, and how far it may be from that of infinitely many.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Its value over the runs that there are; infinite where most of them never get there.
+    #[serde(with = "unbounded")]
+    pub value: f64,
+    /// The lower end of its 95 % bootstrap interval.
+    #[serde(with = "unbounded")]
+    pub low: f64,
+    /// The upper end.
+    #[serde(with = "unbounded")]
+    pub high: f64,
+}
+
+impl Estimate {
+    /// `statistic` of the runs of one task, with the interval of [`BOOTSTRAP_SAMPLES`] resamples. The
+    /// resamples are always the same ones, so that the same runs have the same interval.
+    pub fn of(runs: &[f64], statistic: impl Fn(&[f64]) -> f64) -> Self {
+        let (value, tasks) = (statistic(runs), [runs.to_vec()]);
+        let mut rng = EnvRng::new(0);
+        let (low, high) = bootstrap_interval(&tasks, statistic, BOOTSTRAP_SAMPLES, LEVEL, &mut rng);
+        Self { value, low, high }
+    }
+
+    /// `statistic` of the runs of two methods on one task, which are drawn independently.
+    pub fn of_two(x: &[f64], y: &[f64], statistic: impl Fn(&[f64], &[f64]) -> f64) -> Self {
+        let of_both = |drawn: &[f64]| statistic(&drawn[..x.len()], &drawn[x.len()..]);
+        let tasks = [x.to_vec(), y.to_vec()];
+        let mut rng = EnvRng::new(0);
+        let (low, high) = bootstrap_interval(&tasks, of_both, BOOTSTRAP_SAMPLES, LEVEL, &mut rng);
+        Self { value: statistic(x, y), low, high }
+    }
+}
+
+/// The mean; NaN for no scores.
+pub fn mean(scores: &[f64]) -> f64 {
+    scores.iter().sum::<f64>() / scores.len() as f64
+}
+
+/// The middle one, or the mean of the middle two; NaN for no scores.
+///
+/// Over the runs of one task. (rliable's `aggregate_median` is taken over the means of several tasks.)
+pub fn median(scores: &[f64]) -> f64 {
+    if scores.is_empty() {
+        return f64::NAN;
+    }
+    let mut sorted = scores.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    percentile(&sorted, 0.5)
+}
+
+/// P(X > Y) + ½ P(X = Y) for a run X of one method and a run Y of the other: the probability of
+/// improvement, Mann and Whitney's U over all pairs. NaN for no pairs.
+pub fn probability_of_improvement(x: &[f64], y: &[f64]) -> f64 {
+    let win = |(x, y): (&f64, &f64)| f64::from(u8::from(x > y)) + 0.5 * f64::from(u8::from(x == y));
+    let pairs = x.iter().flat_map(|x| y.iter().map(move |y| (x, y)));
+    pairs.map(win).sum::<f64>() / (x.len() * y.len()) as f64
+}
+
+/// The share of the scores above `threshold`: a performance profile, point by point (rliable's
+/// run-score distribution). NaN for no scores.
+pub fn share_above(scores: &[f64], threshold: f64) -> f64 {
+    scores.iter().filter(|score| **score > threshold).count() as f64 / scores.len() as f64
+}
+
+/// JSON has no infinity: `null` stands for +∞, which is where runs are that never reach something.
+mod unbounded {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(x: &f64, to: S) -> Result<S::Ok, S::Error> {
+        x.is_finite().then_some(*x).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
+    }
+}
 
 /// The mean of the middle half: a quarter of the scores, rounded down, is cut off at each end.
 ///
@@ -51,10 +133,11 @@ pub fn bootstrap_interval(
 
 /// The value below which the share `p` of the `sorted` ones lies, on the line between neighbours
 /// (NumPy's default).
-fn percentile(sorted: &[f64], p: f64) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], p: f64) -> f64 {
     let place = p.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
     let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-    below + (above - below) * place.fract()
+    // Between two infinities there is no line.
+    if below == above { below } else { below + (above - below) * place.fract() }
 }
 
 #[cfg(test)]
@@ -68,6 +151,39 @@ mod tests {
         assert_eq!(iqm(&[9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 0.0]), 4.5);
         assert_eq!(iqm(&[7.0]), 7.0);
         assert!(iqm(&[]).is_nan());
+    }
+
+    #[test]
+    fn medians_stand_runs_that_never_arrive() {
+        let never = f64::INFINITY;
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median(&[never, 5.0, never, 1.0, 2.0]), 5.0);
+        assert_eq!(median(&[never, never, 1.0]), never);
+        assert_eq!(median(&[never, 1.0]), never);
+        assert!(median(&[]).is_nan());
+        let Estimate { value, low, high } = Estimate::of(&[never, 5.0, 4.0, 1.0, 2.0], median);
+        assert_eq!((value, low, high), (4.0, 1.0, never));
+        let json = serde_json::to_string(&Estimate { value, low, high }).unwrap();
+        assert_eq!(json, r#"{"value":4.0,"low":1.0,"high":null}"#);
+        assert_eq!(serde_json::from_str::<Estimate>(&json).unwrap(), Estimate { value, low, high });
+    }
+
+    #[test]
+    fn an_improvement_is_a_pair_won_or_half_a_draw() {
+        assert_eq!(probability_of_improvement(&[2.0, 3.0], &[1.0, 2.0]), 3.5 / 4.0);
+        assert_eq!(probability_of_improvement(&[1.0; 3], &[1.0; 5]), 0.5);
+        assert_eq!(probability_of_improvement(&[0.0], &[1.0, 2.0]), 0.0);
+        assert_eq!(share_above(&[1.0, 2.0, 2.0, 3.0], 2.0), 0.25, "strictly above");
+    }
+
+    #[test]
+    fn of_two_methods_each_is_drawn_among_its_own() {
+        let difference = |x: &[f64], y: &[f64]| mean(x) - mean(y);
+        let apart = Estimate::of_two(&[10.0, 10.0, 10.0], &[1.0, 1.0], difference);
+        assert_eq!((apart.value, apart.low, apart.high), (9.0, 9.0, 9.0));
+        let one_varies = Estimate::of_two(&[10.0], &[0.0, 1.0], difference);
+        assert_eq!((one_varies.low, one_varies.high), (9.0, 10.0));
     }
 
     #[test]

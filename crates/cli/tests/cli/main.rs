@@ -6,5 +6,6 @@ mod files;
 mod harness;
 mod interrupt;
 mod reproduce;
+mod seeds;
 mod show;
 mod train;

@@ -1,0 +1,224 @@
+//! What an experiment shows of itself while it goes on.
+
+use std::{
+    collections::HashMap,
+    io::{self, IsTerminal},
+    time::{Duration, Instant},
+};
+
+use elegante::{experiment::json_line, trainer::Evaluation};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    output::{Output, Paint},
+    progress::summary,
+    text::{short, span},
+};
+
+/// In a pipe a long experiment gives signs of life this often.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// All seeds on one terminal, in one pipe or as one stream of JSON.
+pub(super) struct Board {
+    view: View,
+    steps: u64,
+    seeds: usize,
+    began: Instant,
+    /// Steps that each seed has trained so far.
+    trained: HashMap<u64, u64>,
+    /// The final evaluation of each seed that came to one.
+    evaluations: HashMap<u64, Evaluation>,
+    ended: usize,
+}
+
+enum View {
+    /// A line for each run under way and one for all, for a person at a terminal.
+    Bars { bars: MultiProgress, all: ProgressBar, each: HashMap<u64, ProgressBar> },
+    /// Plain lines on the standard error.
+    Lines { last: Instant },
+    /// The runs' own JSON lines on the standard output, each with its seed.
+    Json,
+    /// Nothing but failures.
+    Quiet,
+}
+
+impl Board {
+    pub(super) fn new(json: bool, quiet: bool, steps: u64, seeds: usize) -> Self {
+        let view = match (json, quiet) {
+            (true, _) => View::Json,
+            (_, true) => View::Quiet,
+            _ if io::stderr().is_terminal() => bars(steps, seeds),
+            _ => View::Lines { last: Instant::now() },
+        };
+        Self {
+            view,
+            steps,
+            seeds,
+            began: Instant::now(),
+            trained: HashMap::new(),
+            evaluations: HashMap::new(),
+            ended: 0,
+        }
+    }
+
+    /// The run of `seed` has been started.
+    pub(super) fn began(&mut self, seed: u64) {
+        if let View::Bars { bars, all, each } = &mut self.view {
+            let bar = ProgressBar::new(self.steps).with_style(style("  {msg}"));
+            each.insert(seed, bars.insert_before(all, bar));
+        }
+    }
+
+    /// A JSON line of its run.
+    ///
+    /// # Errors
+    /// When the standard output can't be written.
+    pub(super) fn line(&mut self, seed: u64, line: &str, output: &mut Output) -> io::Result<()> {
+        let event: Value = serde_json::from_str(line).unwrap_or_default();
+        if event["event"] == "update" {
+            self.trained.insert(seed, event["steps"].as_u64().unwrap_or(0).min(self.steps));
+        }
+        if event["event"] == "end"
+            && let Ok(evaluation) = serde_json::from_str(line)
+        {
+            self.evaluations.insert(seed, evaluation);
+        }
+        let all = self.status();
+        match &mut self.view {
+            View::Json => return output.line(&with_seed(line, &event, seed)),
+            View::Bars { all: total, each, .. } if event["event"] == "update" => {
+                if let Some(bar) = each.get(&seed) {
+                    bar.set_message(status(seed, &event, self.steps));
+                }
+                total.set_position(self.trained.values().sum());
+                total.set_message(all);
+            }
+            View::Lines { last } if last.elapsed() >= EVERY => {
+                *last = Instant::now();
+                output.note(&all);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The run of `seed` is over; the error says why too early.
+    ///
+    /// # Errors
+    /// When the standard output can't be written.
+    pub(super) fn ended(
+        &mut self,
+        seed: u64,
+        ended: Result<(), String>,
+        output: &mut Output,
+    ) -> io::Result<()> {
+        self.ended += 1;
+        let evaluation = self.evaluations.get(&seed);
+        let told = match (&ended, &self.view) {
+            (Err(error), View::Json) => {
+                return output.line(&json_line("failed", &Failed { seed, error }));
+            }
+            (Err(error), _) => {
+                Some(format!("{} seed {seed}: {error}", Paint::stderr().red("error:")))
+            }
+            (Ok(()), View::Json | View::Quiet) => None,
+            (Ok(()), _) => {
+                let came_to = evaluation.map_or("stopped".into(), summary);
+                Some(format!("seed {seed:<4} {came_to}"))
+            }
+        };
+        if let View::Bars { bars, each, .. } = &mut self.view {
+            if let Some(bar) = each.remove(&seed) {
+                bar.finish_and_clear();
+                bars.remove(&bar);
+            }
+            bars.suspend(|| told.iter().for_each(|text| output.note(text)));
+        } else if let Some(text) = told {
+            output.note(&text);
+        }
+        Ok(())
+    }
+
+    /// Nothing more comes.
+    pub(super) fn finish(&self) {
+        if let View::Bars { bars, .. } = &self.view {
+            // A terminal that can't be cleared keeps its last picture.
+            let _ = bars.clear();
+        }
+    }
+
+    fn status(&self) -> String {
+        let trained: u64 = self.trained.values().sum();
+        let total = self.steps.saturating_mul(self.seeds as u64).max(1);
+        let seconds = self.began.elapsed().as_secs_f64();
+        let left = seconds * total.saturating_sub(trained) as f64 / trained as f64;
+        let speed = trained as f64 / seconds;
+        format!(
+            "{} of {} seeds over · {:.0} % · {}/s · {} left",
+            self.ended,
+            self.seeds,
+            100.0 * trained as f64 / total as f64,
+            short(speed),
+            span(left)
+        )
+    }
+}
+
+fn bars(steps: u64, seeds: usize) -> View {
+    let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+    let colour = if Paint::stderr().is_on() { ".cyan/dim" } else { "" };
+    let all = ProgressBar::new(steps.saturating_mul(seeds as u64));
+    let all = all.with_style(style(&format!("{{bar:20{colour}}} {{msg}}")));
+    View::Bars { all: bars.add(all), bars, each: HashMap::new() }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The template is ours and well formed; the fallback only differs in looks.
+    let style = ProgressStyle::with_template(template);
+    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
+}
+
+/// The state of one run in one line.
+fn status(seed: u64, update: &Value, total: u64) -> String {
+    let number = |key: &str| update[key].as_f64().unwrap_or(f64::NAN);
+    format!(
+        "seed {seed:<4} {:>5}/{} · {}/s · return {:.1}",
+        short(number("steps").min(total as f64)),
+        short(total as f64),
+        short(number("steps_per_second")),
+        number("mean_return_100")
+    )
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    seed: u64,
+    error: &'a str,
+}
+
+/// A run's line with the seed that it is of; some have it already.
+fn with_seed(line: &str, event: &Value, seed: u64) -> String {
+    match line.strip_suffix('}') {
+        Some(open) if event.is_object() && event.get("seed").is_none() => {
+            format!("{open},\"seed\":{seed}}}")
+        }
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_has_its_seed_once() {
+        let tell = |line: &str| with_seed(line, &serde_json::from_str(line).unwrap(), 3);
+        assert_eq!(
+            tell(r#"{"event":"update","steps":5}"#),
+            r#"{"event":"update","steps":5,"seed":3}"#
+        );
+        assert_eq!(tell(r#"{"event":"end","seed":3}"#), r#"{"event":"end","seed":3}"#);
+    }
+}

@@ -1,0 +1,214 @@
+//! `elegante train --seeds`: many seeds as one experiment.
+
+mod board;
+mod workers;
+
+use std::{io, path::Path, time::Duration};
+
+use elegante::{
+    DeviceChoice, Trainer,
+    experiment::{
+        Experiment, ExperimentConfig, ExperimentDir, Passing, Seeds, StopReason, Summary,
+        experiment_files, json_line, statistics::Estimate,
+    },
+};
+use serde::Serialize;
+
+use crate::{
+    args::TrainArgs,
+    exit::Outcome,
+    interrupt::Interrupt,
+    output::Output,
+    program::Program,
+    text::{grouped, short, span},
+};
+use board::Board;
+use workers::{Leashes, Task};
+
+/// Ctrl-C is seen at the latest after this long.
+const ATTENTION: Duration = Duration::from_millis(100);
+
+/// What comes from the run of a seed.
+enum Report {
+    /// It has been started.
+    Began,
+    /// One of its JSON lines.
+    Line(String),
+    /// It is over; the error says why too early.
+    Ended(Result<(), String>),
+}
+
+pub(crate) fn run(
+    mut args: TrainArgs,
+    seeds: &Seeds,
+    config: &ExperimentConfig,
+    program: &Program,
+    output: &mut Output,
+) -> anyhow::Result<Outcome> {
+    let registry = &program.registry;
+    // What no seed could be trained with is said once, before any file is touched.
+    drop(Trainer::from_factory(config.train.clone(), config.env_factory(registry)?)?);
+    let interrupt = Interrupt::listen(|| {})?;
+    let dir = match args.out.take() {
+        Some(path) => ExperimentDir::create(path, config, seeds, registry, args.force)?,
+        None => ExperimentDir::create_numbered(Path::new("runs"), config, seeds, registry)?,
+    };
+    let task = task(&args, seeds, config, &dir, program);
+    introduce(&args, config, seeds, &task, &dir, output)?;
+    let board = Board::new(args.json, args.quiet, config.train.run.steps, task.runs.len());
+    let failed = train(&task, board, &interrupt, output)?;
+
+    let experiment = Experiment::read(dir.path())?;
+    let summary = experiment.write_summary()?;
+    if args.json {
+        output.line(&json_line("summary", &summary))?;
+    } else {
+        conclude(&summary, dir.path(), program.began.elapsed(), args.quiet, output)?;
+    }
+    let stopped = experiment.runs.iter().any(|run| run.stop() == StopReason::Interrupted);
+    Ok(match (failed, stopped || interrupt.asked()) {
+        (_, true) => Outcome::Interrupted,
+        (true, false) => Outcome::Partial,
+        (false, false) => Outcome::Complete,
+    })
+}
+
+fn task(
+    args: &TrainArgs,
+    seeds: &Seeds,
+    config: &ExperimentConfig,
+    dir: &ExperimentDir,
+    program: &Program,
+) -> Task {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // A GPU computes for one at a time.
+    let gpu = matches!(config.train.device.resolve(), DeviceChoice::Wgpu | DeviceChoice::Cuda(_));
+    let jobs = args.jobs.map_or(if gpu { 1 } else { cores }, usize::from);
+    let jobs = jobs.min(seeds.as_slice().len());
+    Task {
+        runs: seeds.as_slice().iter().map(|seed| (*seed, dir.run(*seed))).collect(),
+        jobs,
+        name: program.name.clone(),
+        env: config.env.clone(),
+        config: dir.file(experiment_files::CONFIG),
+        threads: (cores / jobs).max(1),
+        force: args.force,
+    }
+}
+
+/// Trains every seed and shows it; whether any of them failed.
+fn train(
+    task: &Task,
+    mut board: Board,
+    interrupt: &Interrupt,
+    output: &mut Output,
+) -> io::Result<bool> {
+    let leashes = Leashes::new();
+    let (mut failed, mut unwritten) = (false, None);
+    workers::run(task, &leashes, |report| {
+        let shown = match report {
+            None => Ok(()),
+            Some((seed, Report::Began)) => {
+                board.began(seed);
+                Ok(())
+            }
+            Some((seed, Report::Line(line))) => board.line(seed, &line, output),
+            Some((seed, Report::Ended(ended))) => {
+                failed |= ended.is_err();
+                board.ended(seed, ended, output)
+            }
+        };
+        if let Err(error) = shown {
+            unwritten.get_or_insert(error);
+        }
+        if interrupt.asked() || unwritten.is_some() {
+            leashes.let_go();
+        }
+    });
+    board.finish();
+    unwritten.map_or(Ok(failed), Err)
+}
+
+/// The first line, which says what is going to happen.
+fn introduce(
+    args: &TrainArgs,
+    config: &ExperimentConfig,
+    seeds: &Seeds,
+    task: &Task,
+    dir: &ExperimentDir,
+    output: &mut Output,
+) -> io::Result<()> {
+    let (env, algo, steps) = (&config.env, &config.algo, config.train.run.steps);
+    let (path, jobs) = (dir.path(), task.jobs);
+    if args.json {
+        let start = Start { env, algo, seeds, steps, jobs, experiment: path };
+        return output.line(&json_line("experiment", &start));
+    }
+    if !args.quiet {
+        output.note(&format!(
+            "{env} · {algo} · {} steps · seeds {seeds} · {jobs} at a time · {}",
+            grouped(steps),
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Start<'a> {
+    env: &'a str,
+    algo: &'a str,
+    seeds: &'a Seeds,
+    steps: u64,
+    jobs: usize,
+    experiment: &'a Path,
+}
+
+/// What a person reads at the end.
+fn conclude(
+    summary: &Summary,
+    path: &Path,
+    took: Duration,
+    quiet: bool,
+    output: &mut Output,
+) -> io::Result<()> {
+    let paint = output.paint;
+    let (path, finished, all) = (path.display(), summary.finished, summary.seeds.len());
+    for (name, estimate) in
+        [("IQM", summary.iqm), ("mean", summary.mean), ("median", summary.median)]
+    {
+        let Some(Estimate { value, low, high }) = estimate else { continue };
+        let figures = paint.green(&paint.bold(&format!("{value:.1} [{low:.1}, {high:.1}]")));
+        let how = format!("  final return of {finished} of {all} seeds, 95 % bootstrap interval");
+        let how = if name == "IQM" { paint.dim(&how) } else { String::new() };
+        output.line(&format!("{name:<10}  {figures}{how}"))?;
+    }
+    if let Some(passing) = &summary.passing {
+        output.line(&passed(passing, finished))?;
+    }
+    if !quiet {
+        output.line(&format!("wall time   {}", span(took.as_secs_f64())))?;
+    }
+    output.line(&format!("experiment  {path}"))?;
+    if !quiet {
+        let [table, curves] = [experiment_files::TABLE, experiment_files::CURVES];
+        output.line(
+            &paint.dim(&format!("            {table} has every seed, {curves} the curves")),
+        )?;
+    }
+    Ok(())
+}
+
+/// When training passed the threshold, in a line.
+fn passed(passing: &Passing, finished: usize) -> String {
+    let Passing { threshold, seeds, steps } = passing;
+    let text = format!("passes {threshold:<4} {seeds} of {finished} seeds");
+    let steps_text = |steps: f64| if steps.is_finite() { short(steps) } else { "∞".into() };
+    match steps {
+        Some(Estimate { value, low, high }) if *seeds > 0 => {
+            let [value, low, high] = [*value, *low, *high].map(steps_text);
+            format!("{text}, median after {value} steps [{low}, {high}]")
+        }
+        _ => text,
+    }
+}

@@ -1,0 +1,187 @@
+//! The runs of an experiment, each in a process of its own.
+//!
+//! Not in threads: a run that crashes or is killed for its memory takes no other with it, burn's
+//! autodiff has a lock that all threads of a process share, and so has Python, where environments come
+//! from there. A run is then exactly what `train --seed N` makes.
+
+use std::{
+    collections::HashMap,
+    env,
+    ffi::OsString,
+    io::{self, BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{ChildStdin, Command, ExitStatus, Stdio},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{RecvTimeoutError, Sender, channel},
+    },
+    thread,
+};
+
+use super::Report;
+
+/// Processes that have been started and are wanted: each ends when its standard input does.
+pub(super) struct Leashes(Mutex<Option<HashMap<u64, ChildStdin>>>);
+
+impl Leashes {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Some(HashMap::new())))
+    }
+
+    /// Lets the process of `seed` go with the others from now on; at once if they are gone.
+    fn hold(&self, seed: u64, input: ChildStdin) {
+        self.with(|held| held.as_mut().map(|held| held.insert(seed, input)));
+    }
+
+    fn forget(&self, seed: u64) {
+        self.with(|held| held.as_mut().and_then(|held| held.remove(&seed)));
+    }
+
+    /// Asks all processes for a clean end; none is begun any more.
+    pub(super) fn let_go(&self) {
+        self.with(Option::take);
+    }
+
+    fn closed(&self) -> bool {
+        self.with(|held| held.is_none())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Option<HashMap<u64, ChildStdin>>) -> T) -> T {
+        // A panic elsewhere leaves the map as good as it was.
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The runs, and how each of them is started.
+pub(super) struct Task {
+    /// Seeds and their directories.
+    pub(super) runs: Vec<(u64, PathBuf)>,
+    /// Runs side by side.
+    pub(super) jobs: usize,
+    /// The name that this program goes by.
+    pub(super) name: String,
+    /// The environment.
+    pub(super) env: String,
+    /// The resolved configuration.
+    pub(super) config: PathBuf,
+    /// Threads for each run.
+    pub(super) threads: usize,
+    /// Whether an older run may be replaced.
+    pub(super) force: bool,
+}
+
+/// Starts the run of every seed and calls `on_report` with all that they say and, from time to time,
+/// with nothing.
+pub(super) fn run(
+    task: &Task,
+    leashes: &Leashes,
+    mut on_report: impl FnMut(Option<(u64, Report)>),
+) {
+    let (runs, jobs) = (&task.runs, task.jobs);
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let (reports, arriving) = channel();
+        for _ in 0..jobs.clamp(1, runs.len()) {
+            let (reports, next) = (reports.clone(), &next);
+            scope.spawn(move || {
+                while let Some((seed, dir)) = runs.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    if leashes.closed() {
+                        break;
+                    }
+                    let ended = follow(task, *seed, dir, leashes, &reports);
+                    // The receiver outlives this thread.
+                    let _ = reports.send((*seed, Report::Ended(ended)));
+                }
+            });
+        }
+        drop(reports);
+        loop {
+            match arriving.recv_timeout(super::ATTENTION) {
+                Ok(report) => on_report(Some(report)),
+                Err(RecvTimeoutError::Timeout) => on_report(None),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+    });
+}
+
+/// Runs one seed to its end. The error says why it did not get there.
+fn follow(
+    task: &Task,
+    seed: u64,
+    dir: &Path,
+    leashes: &Leashes,
+    reports: &Sender<(u64, Report)>,
+) -> Result<(), String> {
+    let mut child = command(task, seed, dir).and_then(|mut command| command.spawn());
+    let child = child.as_mut().map_err(|error| format!("it can't be started: {error}"))?;
+    let (Some(input), Some(lines), Some(mut remarks)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err("its process has no standard streams".into());
+    };
+    // Where it is not wanted any more, its input ends here.
+    leashes.hold(seed, input);
+    let _ = reports.send((seed, Report::Began));
+    let said = thread::scope(|scope| {
+        let said = scope.spawn(move || {
+            let mut text = Vec::new();
+            // What was said until an error is all that there is to tell.
+            let _ = remarks.read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        for line in BufReader::new(lines).lines().map_while(Result::ok) {
+            let _ = reports.send((seed, Report::Line(line)));
+        }
+        said.join().unwrap_or_default()
+    });
+    let status = child.wait();
+    leashes.forget(seed);
+    match status {
+        Ok(status) if status.success() || status.code() == Some(INTERRUPTED) => Ok(()),
+        Ok(status) => Err(reason(&said, status)),
+        Err(error) => Err(format!("its process is lost: {error}")),
+    }
+}
+
+const INTERRUPTED: i32 = crate::exit::INTERRUPTED as i32;
+
+/// The last thing that a failed process said, or else how it ended.
+fn reason(said: &str, status: ExitStatus) -> String {
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let error = lines.iter().rfind(|line| line.starts_with("error: ") || line.contains("panicked"));
+    match error.or(lines.last()) {
+        Some(line) => line.trim_start_matches("error: ").to_owned(),
+        None => format!("its process ended without a word, {status}"),
+    }
+}
+
+fn command(task: &Task, seed: u64, dir: &Path) -> io::Result<Command> {
+    let mut command = this_program(&task.name)?;
+    let mut args: Vec<OsString> = ["train", &task.env, "--config"].map(OsString::from).into();
+    args.push(task.config.clone().into());
+    args.push("--out".into());
+    args.push(dir.into());
+    let (seed, threads) = (seed.to_string(), task.threads.to_string());
+    args.extend(["--seed", &seed, "--worker", &threads, "--json"].map(OsString::from));
+    if task.force {
+        args.push("--force".into());
+    }
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Ok(command)
+}
+
+/// This very program, also if its file has been replaced since it was started: the last seeds of a long
+/// experiment are trained by what trained the first.
+fn this_program(name: &str) -> io::Result<Command> {
+    let running = Path::new("/proc/self/exe");
+    let path = if running.exists() { running.to_owned() } else { env::current_exe()? };
+    #[allow(unused_mut)] // only Unix tells a program its name
+    let mut command = Command::new(path);
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::arg0(&mut command, name);
+    #[cfg(not(unix))]
+    let _ = name;
+    Ok(command)
+}
