@@ -90,12 +90,12 @@ fn row(id: &str, lanes: usize) -> Result<(), EnvError> {
     Ok(())
 }
 
-/// How many times as fast two threads are as one.
+/// How many times as fast two threads are as one, if they are woken for every step.
 #[cfg(feature = "parallel")]
 fn on_two_threads(id: &str, lanes: usize) -> Result<String, EnvError> {
     let (registry, none) = (Registry::standard(), toml::Table::new());
     let entry = registry.get(id)?;
-    let two = Box::new(entry.make_parallel(lanes, 2, &none)?);
+    let two = Box::new(entry.make_parallel(lanes, 2, &none)?.wake_from(Duration::ZERO));
     let mut contestants = [replayed(entry.make_vec(lanes, &none)?)?, replayed(two)?];
     let speeds = race(lanes, &mut contestants)?;
     Ok(format!("×{:.2}", speeds[1] / speeds[0]))

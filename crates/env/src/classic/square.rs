@@ -60,8 +60,7 @@ fn product(x: f64) -> (f64, bool) {
     let binade = f64::from_bits(p.to_bits() & f64::INFINITY.to_bits());
     let sure = (e.abs() <= SURE * f64::EPSILON * binade)
         & (p != binade)
-        & (p >= SMALLEST)
-        & (p <= LARGEST);
+        & (SMALLEST..=LARGEST).contains(&p);
     (p, !sure)
 }
 
