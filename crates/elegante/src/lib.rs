@@ -16,8 +16,8 @@ pub use elegante_trainer::{
 /// What most programs need, for `use elegante::prelude::*`.
 pub mod prelude {
     pub use elegante_env::{
-        AnyEnv, BoxSpace, Discrete, Ending, Env, EnvError, EnvRng, Registry, Reset, Scene, Space,
-        Step, TimeLimit,
+        AnyEnv, BoxSpace, Discrete, Ending, Entry, Env, EnvError, EnvRng, Registry, Reset, Scene,
+        Space, Step, TimeLimit, check_env,
     };
     pub use elegante_policy::{
         ActionBatch, Activation, DeviceChoice, Init, MlpConfig, Policy, PolicyError,

@@ -1,6 +1,6 @@
 //! Millions of steps a second, as a table in Markdown, for several numbers of lanes:
 //!
-//! `cargo run --release -p elegante-env --features parallel --example throughput [LANES…]`
+//! `cargo run --release -p elegante-env --features parallel --example throughput [ENV…] [LANES…]`
 //!
 //! Every number is the best of many short turns, taken in rotation, so that what else the machine does
 //! hits all of them alike. Actions are drawn inside the measured loop.
@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 
 use bare::{Bare, BareLoop, CartPole, Cheap, Driven, Pendulum};
 use elegante_env::{Env, EnvError, Registry, Reset, TimeLimit, VecEnv, VectorEnv};
+
+/// What is measured if nothing is named.
+const IDS: [&str; 5] =
+    ["CartPole-v1", "Pendulum-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Acrobot-v1"];
 
 const TURNS: usize = 100;
 /// How long a turn should take.
@@ -90,12 +94,12 @@ fn row(id: &str, lanes: usize) -> Result<(), EnvError> {
     Ok(())
 }
 
-/// How many times as fast two threads are as one.
+/// How many times as fast two threads are as one, if they are woken for every step.
 #[cfg(feature = "parallel")]
 fn on_two_threads(id: &str, lanes: usize) -> Result<String, EnvError> {
     let (registry, none) = (Registry::standard(), toml::Table::new());
     let entry = registry.get(id)?;
-    let two = Box::new(entry.make_parallel(lanes, 2, &none)?);
+    let two = Box::new(entry.make_parallel(lanes, 2, &none)?.wake_from(Duration::ZERO));
     let mut contestants = [replayed(entry.make_vec(lanes, &none)?)?, replayed(two)?];
     let speeds = race(lanes, &mut contestants)?;
     Ok(format!("×{:.2}", speeds[1] / speeds[0]))
@@ -126,19 +130,25 @@ fn alone() -> Result<f64, EnvError> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut lanes: Vec<usize> =
-        std::env::args().skip(1).map(|arg| arg.parse()).collect::<Result<_, _>>()?;
+    let (mut ids, mut lanes) = (Vec::new(), Vec::new());
+    for arg in std::env::args().skip(1) {
+        match arg.parse::<usize>() {
+            Ok(count) => lanes.push(count),
+            Err(_) => ids.push(arg),
+        }
+    }
+    if ids.is_empty() {
+        ids = IDS.map(String::from).to_vec();
+    }
     if lanes.is_empty() {
         lanes = vec![1, 8, 64, 1024, 8192, 65536];
     }
     println!("TimeLimit<CartPole> through `Env`: {:.1} M steps/s\n", alone()? / 1e6);
     println!(
-        "| environment | lanes | bare loop | native / bare | native | one by one | 2 threads |"
+        "| environment | lanes | bare loop | native / bare | native | actions given | one by one | 2 threads |"
     );
-    println!("|-|-|-|-|-|-|-|");
-    for id in
-        ["CartPole-v1", "Pendulum-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Acrobot-v1"]
-    {
+    println!("|-|-|-|-|-|-|-|-|");
+    for id in &ids {
         for &lanes in &lanes {
             row(id, lanes)?;
         }

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used)] // a panic here is the report
 
 use elegante_env::{
-    Actions, Batch, BatchEnv, CartPole, Ending, Env, EnvError, EnvRng, FinishedEpisode, LaneState,
-    MountainCar, MountainCarContinuous, Pendulum, Reset, Space, StepOut, TimeLimit, VecEnv,
-    VectorEnv,
+    Acrobot, AcrobotParams, Actions, Batch, BatchEnv, CartPole, Ending, Env, EnvError, EnvRng,
+    FinishedEpisode, LaneState, MountainCar, MountainCarContinuous, Pendulum, Registry, Reset,
+    Space, StepOut, TimeLimit, VecEnv, VectorEnv,
 };
 
 /// Observations, final observations, rewards and endings.
@@ -176,6 +176,48 @@ fn so_have_the_other_environments() {
             assert!(ended[which] > 50, "{ended:?} within {limit}");
         }
     }
+    for nips in [false, true] {
+        let arm = Acrobot::new(AcrobotParams { nips, ..AcrobotParams::default() });
+        for (limit, which) in [(40, 1), (500, 0)] {
+            let ended = play_all(&arm, limit);
+            assert!(ended[which] > 50, "{ended:?} within {limit}");
+        }
+    }
+}
+
+#[test]
+fn an_arm_with_noise_is_stepped_one_by_one() {
+    let noisy = AcrobotParams { torque_noise_max: 0.5, ..AcrobotParams::default() };
+    let mut batch = BatchEnv::new(Acrobot::new(noisy), 2, None).unwrap();
+    let mut rows = Rows::new(2, &batch);
+    batch.reset(0, &mut rows.obs).unwrap();
+    let error = rows.step(&mut batch, None).unwrap_err().to_string();
+    assert!(error.contains("noise") && error.contains("VecEnv"), "{error}");
+
+    let (registry, options) = (Registry::standard(), "torque_noise_max = 0.5".parse().unwrap());
+    let mut lanes = registry.get("Acrobot-v1").unwrap().make_vec(2, &options).unwrap();
+    let mut alone = Acrobot::new(noisy);
+    lanes.reset(0, &mut rows.obs).unwrap();
+    alone.reset(&Reset::seeded(1), &mut [0.0; 6]).unwrap();
+    let mut obs = [0.0; 6];
+    for _ in 0..50 {
+        rows.step(&mut *lanes, None).unwrap();
+        alone.step(&0, &mut obs).unwrap();
+        assert_eq!(rows.obs[6..], obs);
+    }
+}
+
+#[test]
+fn an_arm_that_spins_beyond_numbers_names_its_lane() {
+    let mut alone = Acrobot::default();
+    alone.set_state([0.0, 0.0, 1e150, -1e150]).unwrap();
+    let state = LaneState { env: alone.save_state().unwrap(), episode_return: 0.0, length: 0 };
+    let mut batch = BatchEnv::new(Acrobot::default(), 67, None).unwrap();
+    let mut rows = Rows::new(67, &batch);
+    batch.reset(0, &mut rows.obs).unwrap();
+    batch.load_state(65, &state).unwrap();
+    let error = rows.step(&mut batch, None).unwrap_err().to_string();
+    assert!(error.starts_with("lane 65: "), "{error}");
 }
 
 /// A state saved by the scalar environment comes back from a lane as it was, and goes on alike.
@@ -215,6 +257,7 @@ fn every_kind_of_lane_can_be_passed_on() {
     pass_on(&Pendulum::default());
     pass_on(&MountainCar::default());
     pass_on(&MountainCarContinuous::default());
+    pass_on(&Acrobot::default());
 }
 
 #[test]

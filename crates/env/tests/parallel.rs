@@ -2,12 +2,17 @@
 #![cfg(feature = "parallel")]
 #![allow(clippy::unwrap_used)] // a panic here is the report
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use allocation_counter::measure;
 use elegante_env::{
-    Actions, BatchEnv, CartPole, Ending, EnvError, FinishedEpisode, LaneState, Pendulum, Registry,
-    Reset, StepOut, TimeLimit, VecEnv, VectorEnv,
+    Actions, BatchEnv, BoxSpace, CartPole, Discrete, Ending, Env, EnvError, FinishedEpisode,
+    LaneState, ParallelEnv, Pendulum, Registry, Reset, Space, Step, StepOut, TimeLimit, VecEnv,
+    VectorEnv,
 };
-use elegante_env::{Env, ParallelEnv};
 
 /// What a step returned.
 type Returned = (Vec<f32>, Vec<f32>, Vec<f64>, Vec<Option<Ending>>, Vec<FinishedEpisode>);
@@ -46,7 +51,9 @@ fn vectors(lanes: usize) -> Vec<Box<dyn VectorEnv>> {
         entry.make_vec(lanes, &none).unwrap(),
         Box::new(entry.make_parallel(lanes, 1, &none).unwrap()),
         Box::new(entry.make_parallel(lanes, 3, &none).unwrap()),
-        Box::new(ParallelEnv::from_scalar(scalar, 2).unwrap()),
+        Box::new(entry.make_parallel(lanes, 3, &none).unwrap().wake_from(Duration::ZERO)),
+        Box::new(entry.make_parallel(lanes, 3, &none).unwrap().wake_from(Duration::MAX)),
+        Box::new(ParallelEnv::from_scalar(scalar, 2).unwrap().wake_from(Duration::ZERO)),
     ]
 }
 
@@ -84,6 +91,54 @@ fn the_number_of_threads_changes_nothing() {
         };
         let expected = states(&*vectors[0]);
         assert!(vectors.iter().all(|env| states(&**env) == expected));
+    }
+}
+
+/// Observes on which thread it is stepped, 1 for one of a pool's, and takes its time for action 1.
+struct Where;
+
+impl Env for Where {
+    type Action = usize;
+
+    fn observation_space(&self) -> Space {
+        BoxSpace::unbounded(1).into()
+    }
+
+    fn action_space(&self) -> Discrete {
+        Discrete::new(2)
+    }
+
+    fn reset(&mut self, _: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+        obs.fill(0.0);
+        Ok(())
+    }
+
+    fn step(&mut self, &slow: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
+        if slow == 1 {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_micros(500) {}
+        }
+        let thread = thread::current();
+        let pooled = thread.name().is_some_and(|name| name.starts_with("lanes-"));
+        obs.fill(f32::from(u8::from(pooled)));
+        Ok(Step::going(0.0))
+    }
+}
+
+#[test]
+fn threads_are_woken_for_what_takes_long() {
+    let make = || ParallelEnv::from_scalar(vec![Where, Where], 2).unwrap();
+    let [always, never] = [[1.0; 2], [0.0; 2]];
+    let last = |env: &mut ParallelEnv, slow: usize, steps: usize| {
+        (0..steps).map(|_| step(env, None, |_| slow).unwrap().0).last().unwrap()
+    };
+    assert_eq!(last(&mut make().wake_from(Duration::ZERO), 0, 1), always);
+    assert_eq!(last(&mut make().wake_from(Duration::MAX), 1, 20), never);
+    // By itself it finds out, within sixteen steps and a measurement that was disturbed.
+    let mut env = make();
+    for slow in [0, 1, 0, 1] {
+        let found = (0..20).any(|_| last(&mut env, slow, 17) == [always, never][1 - slow]);
+        assert!(found, "{slow}");
     }
 }
 
@@ -144,7 +199,8 @@ fn threads_hardly_allocate() {
         .get("CartPole-v1")
         .unwrap()
         .make_parallel(100, 2, &toml::Table::new())
-        .unwrap();
+        .unwrap()
+        .wake_from(Duration::ZERO);
     let (mut obs, mut final_obs) = (vec![0.0; 400], vec![0.0; 400]);
     let (mut rewards, mut endings) = (vec![0.0; 100], vec![None; 100]);
     env.reset(0, &mut obs).unwrap();

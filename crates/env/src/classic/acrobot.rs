@@ -1,22 +1,22 @@
 //! Swing the tip of a two-link arm above a line, with a motor in the elbow only (Sutton, 1996).
 
-use std::{
-    f64::consts::{FRAC_PI_2, PI},
-    hint::black_box,
-};
+use std::f64::consts::PI;
 
 use super::{
+    arm::{Arm, look},
+    batched,
     episode::{Episode, sized},
     limited, one_by_one,
 };
 use crate::{
-    BoxSpace, Discrete, Entry, Env, EnvError, Reset, Scene, Space, Step,
+    Batch, BoxSpace, Discrete, Entry, Env, EnvError, EnvRng, Lane, Reset, Scene, Space, Step,
     options::{LOW_HIGH, Options},
     scene::{BLACK, Rgb},
     state,
 };
 
-const GRAVITY: f64 = 9.8;
+/// The numbers of the initial state lie between ± this.
+const INITIAL: f64 = 0.1;
 
 /// What an [`Acrobot`] is made of: the attributes of Gymnasium's class, under its names.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,10 +106,6 @@ impl AcrobotParams {
             max_vel_2: positive("max_vel_2", usual.max_vel_2)?,
         })
     }
-
-    fn max_speeds(&self) -> [f64; 2] {
-        [self.max_vel_1, self.max_vel_2]
-    }
 }
 
 /// Gymnasium's Acrobot: initial states, physics and rewards are the same to the last bit on Linux.
@@ -167,145 +163,11 @@ impl Acrobot {
     }
 }
 
-/// C's `pow(x, 2)`, which Python's and NumPy's `x**2` calls: one time in a thousand its last bit is
-/// not that of `x * x`, and an arm that swings freely makes a different episode of it. The compiler
-/// must not see the exponent, or it multiplies.
-#[inline]
-fn square(x: f64) -> f64 {
-    x.powf(black_box(2.0))
-}
-
-/// The parameters as the equations of motion use them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Arm {
-    nips: bool,
-    dt: f64,
-    max_speeds: [f64; 2],
-    moi: f64,
-    m2: f64,
-    /// m₁ l𝒸₁²
-    inertia_1: f64,
-    /// l₁² + l𝒸₂²
-    squares: f64,
-    /// l𝒸₂²
-    lc2_squared: f64,
-    /// l₁ l𝒸₂
-    l1_lc2: f64,
-    /// m₂ l₁ l𝒸₂
-    m2_l1_lc2: f64,
-    /// (m₁ l𝒸₁ + m₂ l₁) g
-    weight_1: f64,
-    /// m₂ l𝒸₂ g
-    weight_2: f64,
-    /// m₂ l𝒸₂² + I
-    inertia_2: f64,
-}
-
-impl Arm {
-    pub(crate) fn new(p: &AcrobotParams) -> Self {
-        let (m1, m2, moi) = (p.link_mass_1, p.link_mass_2, p.link_moi);
-        let (l1, lc1, lc2) = (p.link_length_1, p.link_com_pos_1, p.link_com_pos_2);
-        Self {
-            nips: p.nips,
-            dt: p.dt,
-            max_speeds: p.max_speeds(),
-            moi,
-            m2,
-            inertia_1: m1 * square(lc1),
-            squares: square(l1) + square(lc2),
-            lc2_squared: square(lc2),
-            l1_lc2: l1 * lc2,
-            m2_l1_lc2: m2 * l1 * lc2,
-            weight_1: (m1 * lc1 + m2 * l1) * GRAVITY,
-            weight_2: m2 * lc2 * GRAVITY,
-            inertia_2: m2 * square(lc2) + moi,
-        }
-    }
-
-    /// d/dt of θ₁, θ₂, θ̇₁, θ̇₂, in Gymnasium's order of operations.
-    #[inline]
-    fn derivative(&self, [theta1, theta2, speed1, speed2]: [f64; 4], torque: f64) -> [f64; 4] {
-        let (sin2, cos2) = theta2.sin_cos();
-        let swing = self.m2_l1_lc2;
-        let d1 = self.inertia_1
-            + self.m2 * (self.squares + 2.0 * self.l1_lc2 * cos2)
-            + self.moi
-            + self.moi;
-        let d2 = self.m2 * (self.lc2_squared + self.l1_lc2 * cos2) + self.moi;
-        let phi2 = self.weight_2 * (theta1 + theta2 - FRAC_PI_2).cos();
-        let phi1 = -swing * square(speed2) * sin2 - 2.0 * swing * speed2 * speed1 * sin2
-            + self.weight_1 * (theta1 - FRAC_PI_2).cos()
-            + phi2;
-        let drive = torque + d2 / d1 * phi1;
-        let drive = if self.nips { drive } else { drive - swing * square(speed1) * sin2 };
-        let acceleration2 = (drive - phi2) / (self.inertia_2 - square(d2) / d1);
-        let acceleration1 = -(d2 * acceleration2 + phi1) / d1;
-        [speed1, speed2, acceleration1, acceleration2]
-    }
-
-    /// One step of Runge and Kutta's method of fourth order.
-    #[inline]
-    fn integrate(&self, y: [f64; 4], torque: f64) -> [f64; 4] {
-        let half = self.dt / 2.0;
-        let from = |step: f64, k: [f64; 4]| [0, 1, 2, 3].map(|i| y[i] + step * k[i]);
-        let k1 = self.derivative(y, torque);
-        let k2 = self.derivative(from(half, k1), torque);
-        let k3 = self.derivative(from(half, k2), torque);
-        let k4 = self.derivative(from(self.dt, k3), torque);
-        let sixth = self.dt / 6.0;
-        [0, 1, 2, 3].map(|i| y[i] + sixth * (k1[i] + 2.0 * k2[i] + 2.0 * k3[i] + k4[i]))
-    }
-}
-
-/// One step: the state after it, and the reward and ending.
-///
-/// # Errors
-/// When the arm spins so fast that its angles mean nothing any more, which takes an initial state or
-/// parameters far from the usual ones.
-#[inline]
-pub(crate) fn transition(
-    state: [f64; 4],
-    torque: f64,
-    arm: &Arm,
-) -> Result<([f64; 4], Step), EnvError> {
-    let [theta1, theta2, speed1, speed2] = arm.integrate(state, torque);
-    let [most1, most2] = arm.max_speeds;
-    let (theta1, theta2) = (wrapped(theta1)?, wrapped(theta2)?);
-    let (speed1, speed2) = (speed1.clamp(-most1, most1), speed2.clamp(-most2, most2));
-    let above = -theta1.cos() - (theta2 + theta1).cos() > 1.0;
-    let step = if above { Step::terminated(0.0) } else { Step::going(-1.0) };
-    Ok(([theta1, theta2, speed1, speed2], step))
-}
-
-/// The angle in [−π, π], a turn at a time: a remainder would round differently.
-#[inline]
-fn wrapped(mut angle: f64) -> Result<f64, EnvError> {
-    if angle.is_nan() || angle.abs() > 1e6 {
-        return Err(EnvError::custom(format!(
-            "Acrobot's physics broke down: a joint turned to {angle} rad; choose a shorter `dt`, heavier links or slower initial states"
-        )));
-    }
-    while angle > PI {
-        angle -= 2.0 * PI;
-    }
-    while angle < -PI {
-        angle += 2.0 * PI;
-    }
-    Ok(angle)
-}
-
-/// What is seen of a state.
-#[inline]
-pub(crate) fn observation([theta1, theta2, speed1, speed2]: [f64; 4]) -> [f32; 6] {
-    let ((sin1, cos1), (sin2, cos2)) = (theta1.sin_cos(), theta2.sin_cos());
-    [cos1, sin1, cos2, sin2, speed1, speed2].map(|x| x as f32)
-}
-
 impl Env for Acrobot {
     type Action = usize;
 
     fn observation_space(&self) -> Space {
-        let [most1, most2] = self.params.max_speeds().map(|x| x as f32);
+        let [most1, most2] = [self.params.max_vel_1, self.params.max_vel_2].map(|x| x as f32);
         BoxSpace::symmetric(vec![1.0, 1.0, 1.0, 1.0, most1, most2]).into()
     }
 
@@ -315,12 +177,10 @@ impl Env for Acrobot {
 
     fn reset(&mut self, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         let obs = sized::<6>(obs)?;
-        let (low, high) = Options::of_reset("Acrobot", reset, LOW_HIGH)?.bounds(-0.1, 0.1)?;
-        let state = self.episode.begin(reset.seed, |rng| {
-            // Gymnasium rounds the initial state, and no other, to f32.
-            [(); 4].map(|()| f64::from(rng.uniform(low, high) as f32))
-        });
-        *obs = observation(state);
+        let (low, high) =
+            Options::of_reset("Acrobot", reset, LOW_HIGH)?.bounds(-INITIAL, INITIAL)?;
+        let state = self.episode.begin(reset.seed, |rng| initial(rng, low, high));
+        *obs = self.observe(state);
         Ok(())
     }
 
@@ -335,10 +195,15 @@ impl Env for Acrobot {
             most if most > 0.0 => self.episode.rng().uniform(-most, most),
             _ => 0.0,
         };
-        let (state, step) = transition(state, torque + noise, &self.arm)?;
-        self.episode.advance(state, step.ending.is_some());
-        *obs = observation(state);
-        Ok(step)
+        let state = self.arm.advance(&state.map(|x| [x]), &[torque + noise]);
+        if !state.as_flattened().iter().all(|x| x.is_finite()) {
+            return Err(EnvError::custom(
+                "Acrobot's physics broke down: a joint turned faster than can be computed; choose a shorter `dt`, heavier links or slower initial states",
+            ));
+        }
+        let [above] = look(&state, std::array::from_mut(obs));
+        self.episode.advance(state.map(|[x]| x), above);
+        Ok(if above { Step::terminated(0.0) } else { Step::going(-1.0) })
     }
 
     fn save_state(&self) -> Option<Vec<u8>> {
@@ -355,6 +220,63 @@ impl Env for Acrobot {
     }
 }
 
+/// Gymnasium rounds the initial state, and no other, to f32.
+#[inline]
+fn initial(rng: &mut EnvRng, low: f64, high: f64) -> [f64; 4] {
+    [(); 4].map(|()| f64::from(rng.uniform(low, high) as f32))
+}
+
+/// Without noise on the torque, which is drawn in the middle of a step: with it, [`check`] is an error,
+/// and the registry steps lanes one by one. Where the physics breaks down, a lane is at NaN.
+///
+/// [`check`]: Batch::check
+impl Batch<4, 6, 1> for Acrobot {
+    fn lane(&self) -> Lane<4> {
+        self.episode.lane()
+    }
+
+    fn set_lane(&mut self, lane: Lane<4>) {
+        self.episode = Episode::of_lane(lane);
+    }
+
+    #[inline]
+    fn begin(&self, rng: &mut EnvRng) -> [f64; 4] {
+        initial(rng, -INITIAL, INITIAL)
+    }
+
+    #[inline]
+    fn observe(&self, state: [f64; 4]) -> [f32; 6] {
+        let mut obs = [[0.0; 6]];
+        look(&state.map(|x| [x]), &mut obs);
+        obs[0]
+    }
+
+    fn check(&self, actions: &[[usize; 1]]) -> Result<(), EnvError> {
+        if self.params.torque_noise_max > 0.0 {
+            let reason = "Acrobot with noise on its torque can't be stepped on arrays: use VecEnv";
+            return Err(EnvError::Vector(reason.into()));
+        }
+        self.action_space().check(actions.as_flattened())
+    }
+
+    fn advance<const W: usize>(
+        &self,
+        state: [&mut [f64; W]; 4],
+        actions: &[[usize; 1]; W],
+        obs: &mut [[f32; 6]; W],
+        rewards: &mut [f64; W],
+        terminated: &mut [bool; W],
+    ) {
+        let torque = actions.map(|[action]| self.params.avail_torque[action]);
+        let there = self.arm.advance(&state.each_ref().map(|column| **column), &torque);
+        *terminated = look(&there, obs);
+        *rewards = terminated.map(|above| if above { 0.0 } else { -1.0 });
+        for (column, there) in state.into_iter().zip(there) {
+            *column = there;
+        }
+    }
+}
+
 /// The registry's entry of this name.
 pub(super) fn entry(id: &'static str, steps: usize, threshold: f64) -> Entry {
     let read = |options: &toml::Table| AcrobotParams::from_options(options).map(Acrobot::new);
@@ -362,7 +284,13 @@ pub(super) fn entry(id: &'static str, steps: usize, threshold: f64) -> Entry {
     let usual = AcrobotParams::default();
     let torques = usual.avail_torque.map(toml::Value::Float).to_vec();
     Entry::new(id, summary, move |options| limited(read(options)?, steps))
-        .vector(move |lanes, options| one_by_one(&read(options)?, lanes, steps))
+        .vector(move |lanes, options| {
+            let env = read(options)?;
+            match env.params.torque_noise_max > 0.0 {
+                true => one_by_one(&env, lanes, steps),
+                false => batched(env, lanes, steps),
+            }
+        })
         .max_episode_steps(steps)
         .reward_threshold(threshold)
         .option(

@@ -1,11 +1,13 @@
 //! Classic control, with Gymnasium's physics and numbers.
 
 mod acrobot;
+mod arm;
 mod cartpole;
 mod episode;
 mod mountain_car;
 mod mountain_car_continuous;
 mod pendulum;
+mod square;
 mod trig;
 
 pub use acrobot::{Acrobot, AcrobotParams};
@@ -42,8 +44,8 @@ where
     Ok(Box::new(BatchEnv::new(env, lanes, Some(steps))?))
 }
 
-/// Lanes of the environment with its time limit, stepped one after the other: for physics that spends
-/// its time in calls, where arrays gain nothing.
+/// Lanes of the environment with its time limit, stepped one after the other: for physics that draws
+/// random numbers.
 fn one_by_one<E: Env + Clone + 'static>(
     env: &E,
     lanes: usize,

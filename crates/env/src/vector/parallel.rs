@@ -1,6 +1,9 @@
 //! Lanes shared out over threads.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
@@ -10,32 +13,49 @@ use crate::{Actions, DynEnv, EnvError, Reset, Scene, Space};
 /// Lanes go to a thread in multiples of this, if there are so many: the size that batches like best.
 const MULTIPLE: usize = 64;
 
+/// What a step has to take on one thread for others to be woken, if nothing else is asked for: a third
+/// more than what breaks even on two.
+const WORTH_WAKING: Duration = Duration::from_micros(25);
+
+/// One step in so many is timed.
+const TIMED: u32 = 16;
+
 /// A vector environment whose lanes are shared out over a pool of threads, each with a vector
 /// environment of its own. What happens in a lane is the same for every number of threads.
 ///
 /// # One thread or several?
 ///
 /// One is the default everywhere, because of a measurement. Handing a step to the pool and waiting for
-/// it costs 10 to 15 µs, and native physics makes a thousand steps in that time:
+/// it costs 10 to 20 µs, and native physics makes a thousand steps in that time: two threads step 1024
+/// lanes of CartPole at 0.8 times the speed of one, 8192 lanes at 1.6 times. `docs/environments.md` has
+/// all figures; the example `throughput` measures them anew.
 ///
-/// | a step of all lanes | on one thread | on two |
-/// |-|-|-|
-/// | CartPole, 1024 lanes | 10 µs | 18 µs |
-/// | CartPole, 65536 lanes | 675 µs | 423 µs |
-/// | Pendulum, 1024 lanes | 17 µs | 31 µs |
-/// | Pendulum, 16384 lanes | 391 µs | 243 µs |
-/// | Acrobot, 64 lanes | 24 µs | 26 µs |
-/// | Acrobot, 256 lanes | 96 µs | 71 µs |
-///
-/// (Two cores of an AMD EPYC at 2.6 GHz that other programs were using as well, so that the gain of the
-/// second thread is a lower bound; the example `throughput` measures it anew.) Several threads are
-/// worth it where a step takes more than about 100 µs on one.
+/// So a step that would take less than 25 µs on one thread is made on the one that asks for it. What a
+/// step takes is timed now and then; [`wake_from`](Self::wake_from) sets the limit.
 #[derive(Debug)]
 pub struct ParallelEnv {
     shards: Vec<Shard>,
     pool: ThreadPool,
     shape: Shape,
     finished: Vec<FinishedEpisode>,
+    pace: Pace,
+}
+
+/// What a row takes to step, and whether that is worth waking threads for.
+#[derive(Debug)]
+struct Pace {
+    wake_from: Duration,
+    steps: u32,
+    seconds_a_row: f64,
+}
+
+impl Pace {
+    /// Whether to time the next step, and whether to make it on several threads.
+    fn next(&mut self, rows: usize) -> (bool, bool) {
+        let timed = self.steps.is_multiple_of(TIMED);
+        self.steps = self.steps.wrapping_add(1);
+        (timed, self.seconds_a_row * rows as f64 >= self.wake_from.as_secs_f64())
+    }
 }
 
 /// The lanes of one thread.
@@ -47,6 +67,8 @@ struct Shard {
     all: bool,
     active: Vec<usize>,
     result: Result<(), EnvError>,
+    /// How long its last timed step took.
+    took: Duration,
 }
 
 impl std::fmt::Debug for Shard {
@@ -82,7 +104,14 @@ impl ParallelEnv {
                 let reason = format!("{} lanes were made where {theirs:?} belong", env.lanes());
                 return Err(EnvError::Vector(reason));
             }
-            shards.push(Shard { env, first, all: true, active, result: Ok(()) });
+            shards.push(Shard {
+                env,
+                first,
+                all: true,
+                active,
+                result: Ok(()),
+                took: Duration::ZERO,
+            });
         }
         let spaces = |shard: &Shard| (shard.env.observation_space(), shard.env.action_space());
         let (observation_space, action_space) = spaces(&shards[0]);
@@ -97,7 +126,16 @@ impl ParallelEnv {
             .build()
             .map_err(EnvError::custom)?;
         let shape = Shape::new(lanes, observation_space, action_space)?;
-        Ok(Self { shards, pool, shape, finished: Vec::with_capacity(lanes) })
+        let pace = Pace { wake_from: WORTH_WAKING, steps: 0, seconds_a_row: 0.0 };
+        Ok(Self { shards, pool, shape, finished: Vec::with_capacity(lanes), pace })
+    }
+
+    /// Steps on several threads what would take at least `step` on one: always, if it is
+    /// [`Duration::ZERO`].
+    #[must_use]
+    pub fn wake_from(mut self, step: Duration) -> Self {
+        self.pace.wake_from = step;
+        self
     }
 
     /// Scalar environments on `threads` threads.
@@ -121,9 +159,20 @@ impl ParallelEnv {
 
     /// Steps the lanes that each shard is to step; the rows are in the order of the shards.
     fn step_shards(&mut self, actions: Actions<'_>, out: StepOut<'_>) -> Result<(), EnvError> {
-        let rows = Rows { obs_len: self.shape.obs_len, action_len: self.shape.action_len };
-        let shards = &mut self.shards;
-        self.pool.install(|| rows.share_out(shards, actions, out));
+        let Self { shards, pool, pace, .. } = self;
+        let count = shards.iter().map(Shard::rows).sum();
+        let (timed, wake) = pace.next(count);
+        let rows =
+            Rows { obs_len: self.shape.obs_len, action_len: self.shape.action_len, timed, wake };
+        if wake {
+            pool.install(|| rows.share_out(shards, actions, out));
+        } else {
+            rows.share_out(shards, actions, out);
+        }
+        if timed && count > 0 {
+            let took: Duration = shards.iter().map(|shard| shard.took).sum();
+            pace.seconds_a_row = took.as_secs_f64() / count as f64;
+        }
         for shard in shards {
             let first = shard.first;
             let theirs = shard.env.finished().iter();
@@ -137,27 +186,33 @@ impl ParallelEnv {
     }
 }
 
-/// How long the parts of a row are.
+/// How long the parts of a row are, and how to step rows.
 struct Rows {
     obs_len: usize,
     action_len: usize,
+    timed: bool,
+    wake: bool,
 }
 
 impl Rows {
-    /// Halves the work until a shard is left; another thread may take the second half.
+    /// Halves the work until a shard is left; another thread may take the second half, if it is awake.
     fn share_out(&self, shards: &mut [Shard], actions: Actions<'_>, out: StepOut<'_>) {
         match shards {
             [] => {}
-            [shard] => shard.step(actions, out),
+            [shard] => shard.step(actions, out, self.timed),
             _ => {
                 let (left, right) = shards.split_at_mut(shards.len() / 2);
                 let rows = left.iter().map(Shard::rows).sum();
                 let (actions, more_actions) = actions.split_at(rows, self.action_len);
                 let (out, more_out) = out.split_at(rows, self.obs_len);
-                rayon_core::join(
-                    || self.share_out(left, actions, out),
-                    || self.share_out(right, more_actions, more_out),
-                );
+                let first = || self.share_out(left, actions, out);
+                let second = || self.share_out(right, more_actions, more_out);
+                if self.wake {
+                    rayon_core::join(first, second);
+                } else {
+                    first();
+                    second();
+                }
             }
         }
     }
@@ -168,12 +223,16 @@ impl Shard {
         if self.all { self.env.lanes() } else { self.active.len() }
     }
 
-    fn step(&mut self, actions: Actions<'_>, out: StepOut<'_>) {
+    fn step(&mut self, actions: Actions<'_>, out: StepOut<'_>, timed: bool) {
+        let began = timed.then(Instant::now);
         self.result = match self.rows() {
             0 => Ok(()),
             _ if self.all => self.env.step(actions, out),
             _ => self.env.step_lanes(&self.active, actions, out),
         };
+        if let Some(began) = began {
+            self.took = began.elapsed();
+        }
     }
 }
 
