@@ -19,12 +19,12 @@ from workloads import PEERS, WORKLOADS
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-# The virtual environment and the script of each peer.
+# The virtual environment of each peer, its script, and the algorithms that this has.
 SCRIPTS = {
-    "sb3": ("torch", "sb3.py"),
-    "torch": ("torch", "reinforce.py"),
-    "jax": ("jax", "ppo_jax.py"),
-    "jax-cached": ("jax", "ppo_jax.py"),
+    "sb3": ("torch", "sb3.py", {"ppo", "a2c"}),
+    "torch": ("torch", "reinforce.py", {"reinforce"}),
+    "jax": ("jax", "ppo_jax.py", {"ppo"}),
+    "jax-cached": ("jax", "ppo_jax.py", {"ppo"}),
 }
 # Settings that aren't in the algorithm's own table of elegante's configuration.
 PLACES = {"steps": "", "lanes": "", "eval_episodes": "", "hidden": "network.", "init": "network."}
@@ -51,7 +51,17 @@ def arguments():
     chosen.peers = chosen.peers and chosen.peers.split(",")
     if unknown := set(chosen.peers or []) - {"elegante", *SCRIPTS}:
         parser.error(f"no such peer: {', '.join(sorted(unknown))}")
+    for workload in chosen.workload:
+        if not peers_of(workload, chosen):
+            parser.error(f"none of {', '.join(chosen.peers)} can do {workload}")
     return chosen
+
+
+def peers_of(workload, options):
+    """Those asked for that have the algorithm, or the workload's own."""
+    algo = WORKLOADS[workload]["algo"]
+    able = lambda name: name == "elegante" or algo in SCRIPTS[name][2]
+    return [name for name in options.peers or PEERS[workload] if able(name)]
 
 
 def settings_of(workload, overrides):
@@ -80,7 +90,7 @@ def elegante(options, settings, seed, run):
 def command_of(name, options, settings, seed, run):
     if name == "elegante":
         return elegante(options, settings, seed, run)
-    venv, script = SCRIPTS[name]
+    venv, script, _ = SCRIPTS[name]
     python = options.venvs / venv / "bin/python"
     return [python, "-W", "ignore", HERE / script, json.dumps(settings), seed, options.cores]
 
@@ -146,7 +156,7 @@ def run(name, options, settings, seed, scratch):
 
 def compare(workload, options):
     """All rounds of one workload; in each, everyone once, beginning with another one."""
-    names = options.peers or PEERS[workload]
+    names = peers_of(workload, options)
     settings = settings_of(workload, options.set)
     records = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -193,9 +203,10 @@ def table(workload, names, records, cores):
     by = {name: [r for r in records if r["peer"] == name] for name in names}
     clock, word = (1, "CPU") if cores == 1 else (0, "wall")
     ours = column(by.get("elegante", []), "whole", clock)
-    steps = sorted({f"{r['steps']:,}" for r in records})
+    fewest, most = (f"{pick(r['steps'] for r in records):,}" for pick in (min, max))
+    steps = fewest if fewest == most else f"{fewest} to {most}"
     lines = [
-        f"### {workload}: {WORKLOADS[workload]['algo']}, {' to '.join(dict.fromkeys((steps[0], steps[-1])))} steps",
+        f"### {workload}: {WORKLOADS[workload]['algo']}, {steps} steps",
         "",
         "| | whole process, s | CPU s | training alone, s | CPU s | compiling, s | peak MiB | mean return "
         f"| whole ÷ elegante ({word}) | training ÷ whole elegante ({word}) |",
