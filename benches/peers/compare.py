@@ -71,7 +71,10 @@ def settings_of(workload, overrides):
         key, _, value = override.partition("=")
         if key not in settings:
             sys.exit(f"{workload} has no setting {key!r}; it has {', '.join(settings)}")
-        settings[key] = value if isinstance(settings[key], str) else json.loads(value)
+        try:
+            settings[key] = value if isinstance(settings[key], str) else json.loads(value)
+        except json.JSONDecodeError:
+            sys.exit(f"{key} is like {json.dumps(settings[key])}, not {value!r}")
     return settings
 
 
