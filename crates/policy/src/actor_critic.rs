@@ -25,6 +25,11 @@ pub struct Said {
 }
 
 impl Said {
+    /// What a policy and a value network of its own said; `value`: `[rows, 1]`.
+    pub fn of(policy: Outputs, value: Tensor<2>) -> Self {
+        Self { policy, value }
+    }
+
     /// The rows of all of `parts`, one after the other.
     pub fn cat(parts: Vec<Self>) -> Self {
         let (policy, value): (Vec<_>, Vec<_>) =
@@ -76,6 +81,11 @@ impl ActorCritic {
     /// The policy by itself.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The value network, where it is one of its own.
+    pub fn value_net(&self) -> Option<&ValueNet> {
+        self.value.as_ref()
     }
 
     /// Numbers that the networks carry from step to step: the policy's, then the value network's.

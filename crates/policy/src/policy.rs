@@ -406,11 +406,7 @@ impl ValueNet {
     ///
     /// # Shapes
     /// `memory` and the new one: `[rows, self.memory()]`; the value: `[rows, 1]`.
-    pub(crate) fn step(
-        &self,
-        observations: Tensor<2>,
-        memory: Tensor<2>,
-    ) -> (Tensor<2>, Tensor<2>) {
+    pub fn step(&self, observations: Tensor<2>, memory: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         if self.memory() == 0 {
             return (self.net.forward(observations), memory);
         }

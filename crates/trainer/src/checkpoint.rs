@@ -143,7 +143,11 @@ impl Checkpoint {
     }
 
     /// Puts in a network that learns, under `name`.
-    pub(crate) fn put<M: Parameters + Clone>(&mut self, name: &str, learner: &Learner<M>) {
+    pub(crate) fn put<M: Parameters + Clone + Send + 'static>(
+        &mut self,
+        name: &str,
+        learner: &Learner<M>,
+    ) {
         self.numbers.insert(name.to_owned(), params::flatten(&learner.module));
         for (moment, numbers) in learner.optimizer.moments() {
             self.numbers.insert(format!("{name}.{moment}"), numbers.clone());
@@ -152,7 +156,7 @@ impl Checkpoint {
     }
 
     /// Restores a network that learns from what was put in under `name`.
-    pub(crate) fn get<M: Parameters + Clone>(
+    pub(crate) fn get<M: Parameters + Clone + Send + 'static>(
         &mut self,
         name: &str,
         learner: &mut Learner<M>,

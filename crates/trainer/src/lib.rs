@@ -7,6 +7,7 @@ mod bridge;
 mod checkpoint;
 mod collector;
 mod config;
+mod crew;
 mod error;
 mod evaluate;
 mod lanes;

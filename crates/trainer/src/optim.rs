@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use elegante_kernels::{AdamStep, all_finite, norm};
 use elegante_policy::params::{self, Parameters};
 
-use crate::TrainError;
+use crate::{TrainError, crew::Crew};
 
 const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.999;
@@ -144,6 +144,26 @@ pub(crate) struct Learner<M> {
     pub(crate) module: M,
     pub(crate) optimizer: Optimizer,
     max_grad_norm: f64,
+    pub(crate) crew: Crew,
+}
+
+/// A loss, as one sum or as two that have no parameter in common.
+#[derive(Clone, Debug)]
+pub(crate) enum Parts {
+    One(Tensor<1>),
+    Two(Tensor<1>, Tensor<1>),
+}
+
+impl From<Tensor<1>> for Parts {
+    fn from(loss: Tensor<1>) -> Self {
+        Self::One(loss)
+    }
+}
+
+/// The loss, and its derivatives with respect to all parameters of `module`.
+fn differentiate(module: &impl Parameters, loss: Tensor<1>) -> (f64, Vec<f32>) {
+    let mut gradients = loss.backward();
+    (loss.into_scalar::<f64>(), params::flatten_gradients(module, &mut gradients))
 }
 
 /// What one step of descent saw.
@@ -154,27 +174,33 @@ pub(crate) struct Descent {
     pub(crate) grad_norm: f64,
 }
 
-impl<M: Parameters + Clone> Learner<M> {
+impl<M: Parameters + Clone + Send + 'static> Learner<M> {
     /// A learner with Adam.
     pub(crate) fn adam(module: M, epsilon: f64, max_grad_norm: f64) -> Self {
         let optimizer = Optimizer::Adam(Adam::new(module.count(), epsilon));
-        Self { module, optimizer, max_grad_norm }
+        Self { module, optimizer, max_grad_norm, crew: Crew::alone() }
     }
 
     /// A learner with RMSprop.
     pub(crate) fn rms_prop(module: M, decay: f64, epsilon: f64, max_grad_norm: f64) -> Self {
         let optimizer = Optimizer::RmsProp(RmsProp::new(module.count(), decay, epsilon));
-        Self { module, optimizer, max_grad_norm }
+        Self { module, optimizer, max_grad_norm, crew: Crew::alone() }
     }
 
-    /// Makes one step down the gradient of `loss`.
+    /// The same learner on as many threads as it has a use for.
+    pub(crate) fn on_threads(self, threads: usize) -> Self {
+        Self { crew: Crew::new(threads), ..self }
+    }
+
+    /// Makes one step down the gradient of `loss`, the sum of its parts; where there are two, they
+    /// have no parameter in common, and the crew may differentiate them side by side.
     ///
     /// # Errors
     /// When the loss, its gradient or a new weight is not finite; the module is then as it was, the
     /// optimiser perhaps not.
     pub(crate) fn descend(
         &mut self,
-        loss: Tensor<1>,
+        loss: impl Into<Parts>,
         learning_rate: f64,
         update: u64,
     ) -> Result<Descent, TrainError> {
@@ -185,9 +211,19 @@ impl<M: Parameters + Clone> Learner<M> {
                 Err(TrainError::NotFinite { update, what, value })
             }
         };
-        let mut gradients = loss.backward();
-        let loss = finite("loss", loss.into_scalar::<f64>())?;
-        let mut gradient = params::flatten_gradients(&self.module, &mut gradients);
+        let (loss, mut gradient) = match loss.into() {
+            Parts::One(loss) => differentiate(&self.module, loss),
+            Parts::Two(first, second) => {
+                let module = self.module.clone();
+                let ((a, mut gradient), (b, other)) = self.crew.both(
+                    || differentiate(&self.module, first),
+                    move || differentiate(&module, second),
+                );
+                gradient.iter_mut().zip(other).for_each(|(g, other)| *g += other);
+                (a + b, gradient)
+            }
+        };
+        finite("loss", loss)?;
         let grad_norm = clip_global_norm(&mut gradient, self.max_grad_norm);
         finite("norm of the gradient", grad_norm)?;
 

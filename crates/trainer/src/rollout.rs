@@ -8,6 +8,7 @@ use elegante_policy::{ActionBatch, ActionHead, ActionTensor, ActorCritic, Distri
 use crate::{
     advantages::{Segment, discounts, gae, traces},
     bridge::{mask, matrix, vector},
+    crew::Crew,
 };
 
 /// What T steps of n lanes brought; row t·n + i is step t of lane i.
@@ -147,9 +148,13 @@ impl Minibatch {
     }
 
     /// πθ(·|sₜ) and Vφ(sₜ) of every row, by the networks as they are now.
-    pub(crate) fn evaluate(&self, networks: &ActorCritic) -> (Distribution, Tensor<1>) {
+    pub(crate) fn evaluate(
+        &self,
+        networks: &ActorCritic,
+        crew: &Crew,
+    ) -> (Distribution, Tensor<1>) {
         let said = match &self.sequence {
-            None => networks.say(self.observations.clone()),
+            None => say(networks, &self.observations, crew),
             Some(sequence) => self.unroll(networks, sequence),
         };
         (networks.distribution(&said, self.valid.clone()), said.value())
@@ -167,6 +172,20 @@ impl Minibatch {
         });
         Said::cat(steps.collect())
     }
+}
+
+/// What networks without a memory say, each on a thread of its own where they are two.
+fn say(networks: &ActorCritic, observations: &Tensor<2>, crew: &Crew) -> Said {
+    let Some(value) = networks.value_net().cloned() else {
+        return networks.say(observations.clone());
+    };
+    let memory = Tensor::zeros([observations.dims()[0], 1], &observations.device());
+    let (x, m) = (observations.clone(), memory.clone());
+    let (policy, value) = crew.both(
+        || networks.policy().step(observations.clone(), memory).0,
+        move || value.step(x, m).0,
+    );
+    Said::of(policy, value)
 }
 
 /// The memory with the rows that begin an episode set to zero.

@@ -16,6 +16,7 @@ use crate::{
     algorithms::{Batch, Learnt, Loss, Method, Setup, learnt},
     checkpoint::Checkpoint,
     collector::{Collector, Options},
+    crew::Crew,
     loss::{advantage_policy_gradient, value_mse},
     metrics::Means,
     minibatches::normalized,
@@ -34,7 +35,7 @@ pub(crate) struct A2c {
 impl A2c {
     pub(crate) fn new(config: &A2cConfig, setup: Setup<'_>) -> Result<Self, TrainError> {
         let networks = setup.new_actor_critic()?;
-        let Setup { envs, seed, device, .. } = setup;
+        let Setup { envs, seed, device, threads, .. } = setup;
         let options = Options {
             gamma: config.gamma,
             normalize_observations: config.normalize_observations,
@@ -44,7 +45,8 @@ impl A2c {
         let (decay, epsilon) = (config.rms_decay, config.rms_epsilon);
         Ok(Self {
             collector: Collector::new(envs, seed, &networks, options)?,
-            networks: Learner::rms_prop(networks, decay, epsilon, config.max_grad_norm),
+            networks: Learner::rms_prop(networks, decay, epsilon, config.max_grad_norm)
+                .on_threads(threads),
             config: config.clone(),
             device,
         })
@@ -63,17 +65,17 @@ impl A2c {
 }
 
 /// The loss of a batch with the networks as they are.
-pub(super) fn loss(c: &A2cConfig, networks: &ActorCritic, batch: &Minibatch) -> Loss {
+pub(super) fn loss(c: &A2cConfig, networks: &ActorCritic, crew: &Crew, batch: &Minibatch) -> Loss {
     let advantages = if c.normalize_advantages {
         normalized(&batch.advantages)
     } else {
         batch.advantages.clone()
     };
-    let (π, value) = batch.evaluate(networks);
+    let (π, value) = batch.evaluate(networks, crew);
     let log_prob = π.log_prob(batch.actions.clone());
     let policy = advantage_policy_gradient(log_prob, batch.tensor(&advantages));
     let value = value_mse(value, batch.tensor(&batch.returns));
-    Loss::new(policy, π.entropy().mean(), value, c.entropy_coef, c.value_coef)
+    Loss::new(networks, policy, π.entropy().mean(), value, [c.entropy_coef, c.value_coef])
 }
 
 /// One step down that loss.
@@ -85,9 +87,9 @@ pub(super) fn descend(
     update: u64,
     means: &mut Means,
 ) -> Result<(), TrainError> {
-    let loss = loss(c, &networks.module, batch);
+    let loss = loss(c, &networks.module, &networks.crew, batch);
     loss.tell(means);
-    let descent = networks.descend(loss.total, learning_rate, update)?;
+    let descent = networks.descend(loss.parts, learning_rate, update)?;
     means.add("loss", descent.loss);
     means.add("grad_norm", descent.grad_norm);
     Ok(())

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use super::{a2c, ppo};
 use crate::{
     A2cConfig, PpoConfig,
+    crew::Crew,
     metrics::Means,
-    optim::Learner,
+    optim::{Learner, Parts},
     rollout::{Minibatch, Rollout},
 };
 
@@ -107,10 +108,14 @@ impl Method {
 
     fn gradient(&self, networks: &ActorCritic, batch: &Minibatch) -> Vec<f32> {
         let loss = match self {
-            Self::Ppo(c) => ppo::loss(c, networks, batch, c.clip_range).0,
-            Self::A2c(c) => a2c::loss(c, networks, batch),
+            Self::Ppo(c) => ppo::loss(c, networks, &Crew::alone(), batch, c.clip_range).0,
+            Self::A2c(c) => a2c::loss(c, networks, &Crew::alone(), batch),
         };
-        params::flatten_gradients(networks, &mut loss.total.backward())
+        let total = match loss.parts {
+            Parts::One(total) => total,
+            Parts::Two(actor, critic) => actor + critic,
+        };
+        params::flatten_gradients(networks, &mut total.backward())
     }
 
     /// One step; returns its measurements.

@@ -15,6 +15,7 @@ use crate::{
     Algorithm, TrainError,
     checkpoint::Checkpoint,
     metrics::{Episode, Means, Values},
+    optim::Parts,
     returns::explained_variance,
     rollout::{Rollout, Targets},
     streams::{Purpose, stream},
@@ -64,26 +65,31 @@ pub(crate) struct Learnt {
 
 /// The loss of an actor and critic, with what it is made of.
 struct Loss {
-    total: Tensor<1>,
+    parts: Parts,
     policy: Tensor<1>,
     value: Tensor<1>,
     entropy: Tensor<1>,
 }
 
 impl Loss {
-    /// L = L_π − c_H H + c_V L_V.
+    /// L = L_π − c_H H + c_V L_V, the last by itself where `networks` have nothing in common.
     fn new(
+        networks: &ActorCritic,
         policy: Tensor<1>,
         entropy: Tensor<1>,
         value: Tensor<1>,
-        entropy_coef: f64,
-        value_coef: f64,
+        [entropy_coef, value_coef]: [f64; 2],
     ) -> Self {
-        let mut total = policy.clone() + value.clone() * value_coef;
+        let mut actor = policy.clone();
         if entropy_coef != 0.0 {
-            total = total - entropy.clone() * entropy_coef;
+            actor = actor - entropy.clone() * entropy_coef;
         }
-        Self { total, policy, value, entropy }
+        let critic = value.clone() * value_coef;
+        let parts = match networks.value_net() {
+            Some(_) => Parts::Two(actor, critic),
+            None => Parts::One(actor + critic),
+        };
+        Self { parts, policy, value, entropy }
     }
 
     /// Notes the terms.

@@ -20,6 +20,7 @@ use crate::{
     algorithms::{Batch, Learnt, Loss, Method, Setup, learnt},
     checkpoint::Checkpoint,
     collector::{Collector, Options},
+    crew::Crew,
     loss::{clipped_surrogate, clipped_value_mse, value_mse},
     metrics::Means,
     minibatches::{Minibatches, normalized},
@@ -40,7 +41,7 @@ pub(crate) struct Ppo {
 impl Ppo {
     pub(crate) fn new(config: &PpoConfig, setup: Setup<'_>) -> Result<Self, TrainError> {
         let networks = setup.new_actor_critic()?;
-        let Setup { envs, seed, device, .. } = setup;
+        let Setup { envs, seed, device, threads, .. } = setup;
         let options = Options {
             gamma: config.gamma,
             normalize_observations: config.normalize_observations,
@@ -51,7 +52,8 @@ impl Ppo {
         Minibatches::new(config.batch_size, config.n_steps, envs.len(), remembering)?;
         Ok(Self {
             collector: Collector::new(envs, seed, &networks, options)?,
-            networks: Learner::adam(networks, config.adam_epsilon, config.max_grad_norm),
+            networks: Learner::adam(networks, config.adam_epsilon, config.max_grad_norm)
+                .on_threads(threads),
             shuffle: stream(seed, Purpose::Shuffle, 0),
             config: config.clone(),
             device,
@@ -94,6 +96,7 @@ impl Ppo {
 pub(super) fn loss(
     c: &PpoConfig,
     networks: &ActorCritic,
+    crew: &Crew,
     batch: &Minibatch,
     ε: f64,
 ) -> (Loss, Vec<f64>) {
@@ -102,7 +105,7 @@ pub(super) fn loss(
     } else {
         batch.advantages.clone()
     };
-    let (π, value) = batch.evaluate(networks);
+    let (π, value) = batch.evaluate(networks, crew);
     let log_prob = π.log_prob(batch.actions.clone());
     let old_log_prob = batch.tensor(&batch.old_log_probs);
     let log_ratio = log_prob.clone() - old_log_prob.clone();
@@ -113,7 +116,8 @@ pub(super) fn loss(
         Some(ε) => clipped_value_mse(value, batch.tensor(&batch.old_values), returns, ε),
         None => value_mse(value, returns),
     };
-    let loss = Loss::new(policy, π.entropy().mean(), value, c.entropy_coef, c.value_coef);
+    let loss =
+        Loss::new(networks, policy, π.entropy().mean(), value, [c.entropy_coef, c.value_coef]);
     (loss, log_ratio.into_data().iter::<f64>().collect())
 }
 
@@ -127,7 +131,7 @@ pub(super) fn descend(
     update: u64,
     means: &mut Means,
 ) -> Result<f64, TrainError> {
-    let (loss, log_ratio) = loss(c, &networks.module, batch, ε);
+    let (loss, log_ratio) = loss(c, &networks.module, &networks.crew, batch, ε);
     let excess: Vec<f64> = log_ratio.iter().map(|x| x.exp_m1()).collect();
     let kl = approximate_kl(&log_ratio, &excess);
     means.add("approx_kl", kl);
@@ -136,7 +140,7 @@ pub(super) fn descend(
     if c.target_kl.is_some_and(|target| kl > 1.5 * target) {
         return Ok(kl);
     }
-    let descent = networks.descend(loss.total, learning_rate, update)?;
+    let descent = networks.descend(loss.parts, learning_rate, update)?;
     means.add("loss", descent.loss);
     means.add("grad_norm", descent.grad_norm);
     Ok(kl)
