@@ -1,4 +1,5 @@
-//! Environment steps a second: of whole REINFORCE runs, and of the environment alone.
+//! Environment steps a second: of whole runs of REINFORCE and PPO, with fused operations and without, and
+//! of the environment alone.
 //!
 //! `cargo bench -p elegante-bench --bench training`. The PyTorch program that this is compared with has one
 //! hidden layer of 32 and learns from 5000 steps at a time, so there is a run of that size too.
@@ -9,8 +10,11 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use elegante::{
     env::{CartPole, TimeLimit},
     policy::MlpConfig,
-    trainer::{Algorithm, Estimator, ReinforceConfig, RunConfig, TrainConfig, Trainer},
+    trainer::{
+        Algorithm, Estimator, PpoConfig, ReinforceConfig, RunConfig, Schedule, TrainConfig, Trainer,
+    },
 };
+use elegante_kernels::set_fused;
 
 fn trainer(estimator: Estimator, hidden: usize, batch_steps: usize, steps: u64) -> Trainer {
     let config = TrainConfig {
@@ -48,6 +52,46 @@ fn training(c: &mut Criterion) {
     group.finish();
 }
 
+/// rl-baselines3-zoo's preset for CartPole-v1, a tenth of its steps.
+fn zoo() -> Trainer {
+    let config = TrainConfig {
+        run: RunConfig { steps: 10_000, lanes: 8, threads: 1, ..RunConfig::default() },
+        network: MlpConfig { hidden: vec![64, 64], ..MlpConfig::default() },
+        algorithm: Algorithm::Ppo(PpoConfig {
+            n_steps: 32,
+            batch_size: 256,
+            epochs: 20,
+            gamma: 0.98,
+            gae_lambda: 0.8,
+            learning_rate: 1e-3,
+            schedule: Schedule::Linear,
+            clip_schedule: Schedule::Linear,
+            ..PpoConfig::default()
+        }),
+        ..TrainConfig::default()
+    };
+    let env = || TimeLimit::new(CartPole::default(), 500).expect("500 steps");
+    Trainer::new(config, env).expect("a sound configuration")
+}
+
+fn ppo(c: &mut Criterion) {
+    let mut group = c.benchmark_group("ppo, 20 epochs on 8 × 32 steps");
+    group.sample_size(10).measurement_time(Duration::from_secs(8));
+    group.throughput(Throughput::Elements(10_000));
+    for (way, fused) in [("fused", true), ("composed", false)] {
+        set_fused(fused);
+        group.bench_function(way, |b| {
+            let run = |mut trainer: Trainer| {
+                trainer.run(|_| ControlFlow::Continue(())).expect("it trains");
+                trainer
+            };
+            b.iter_batched(zoo, run, BatchSize::PerIteration);
+        });
+    }
+    set_fused(true);
+    group.finish();
+}
+
 fn stepping(c: &mut Criterion) {
     use elegante::env::{Actions, StepOut, VecEnv, VectorEnv};
     let mut group = c.benchmark_group("cartpole alone");
@@ -74,5 +118,5 @@ fn stepping(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, training, stepping);
+criterion_group!(benches, training, ppo, stepping);
 criterion_main!(benches);

@@ -83,9 +83,10 @@ impl ActorCritic {
         &self.policy
     }
 
-    /// The value network, where it is one of its own.
-    pub fn value_net(&self) -> Option<&ValueNet> {
-        self.value.as_ref()
+    /// The value network where it has nothing to do with the policy's: neither layers nor a memory, which
+    /// the two carry from step to step as one.
+    pub fn independent_value(&self) -> Option<&ValueNet> {
+        self.value.as_ref().filter(|_| self.memory() == 0)
     }
 
     /// Numbers that the networks carry from step to step: the policy's, then the value network's.
@@ -122,6 +123,18 @@ impl ActorCritic {
         let shape = [observations.dims()[0], self.memory().max(1)];
         let memory = Tensor::zeros(shape, &observations.device());
         self.step(observations, memory).0
+    }
+
+    /// Vφ(s) for every row, as at the beginning of an episode, without asking the policy where it has no
+    /// part in it.
+    ///
+    /// # Shapes
+    /// `observations`: `[rows, observation]`; result: `[rows]`.
+    pub fn value(&self, observations: Tensor<2>) -> Tensor<1> {
+        match &self.value {
+            Some(value) => value.forward(observations),
+            None => self.say(observations).value(),
+        }
     }
 
     /// πθ(·|s) for every row of what was said, over the actions that `valid` allows.

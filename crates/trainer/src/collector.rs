@@ -43,6 +43,10 @@ pub(crate) struct Collector {
     out: Buffers,
 }
 
+/// Observations that the value network sees at once; what the layers between make of them should not
+/// outgrow the cache, nor the memory.
+const VALUED: usize = 4096;
+
 /// How to collect.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
@@ -276,8 +280,8 @@ impl Collector {
         Some(Episode { index: 0, steps: steps as u64, lane, episode_return, length, ending })
     }
 
-    /// V(sₜ) and V(sₜ₊₁) of every step. Without a memory all of them come from one forward pass:
-    /// the weights have not changed since the first step.
+    /// V(sₜ) and V(sₜ₊₁) of every step. Without a memory all of them come from a few large forward
+    /// passes: the weights have not changed since the first step.
     fn value(&self, networks: &ActorCritic, rollout: &mut Rollout, mut finals: Finals) {
         let (lanes, width) = (self.lanes(), self.config.observation);
         let n = rollout.len();
@@ -286,8 +290,11 @@ impl Collector {
             let mut all = rollout.observations.clone();
             all.extend_from_slice(&self.observations);
             all.extend_from_slice(&finals.observations);
-            let values = networks.say(matrix(all, width, &device)).value();
-            let values: Vec<f64> = values.into_data().iter::<f64>().collect();
+            let parts = all.chunks(VALUED * width).flat_map(|part| {
+                let values = networks.value(matrix(part.to_vec(), width, &device));
+                values.into_data().iter::<f64>().collect::<Vec<_>>()
+            });
+            let values: Vec<f64> = parts.collect();
             rollout.values = values[..n].to_vec();
             finals.values = values[n + lanes..].to_vec();
             values[n..n + lanes].to_vec()

@@ -176,7 +176,7 @@ impl Minibatch {
 
 /// What networks without a memory say, each on a thread of its own where they are two.
 fn say(networks: &ActorCritic, observations: &Tensor<2>, crew: &Crew) -> Said {
-    let Some(value) = networks.value_net().cloned() else {
+    let Some(value) = networks.independent_value().cloned() else {
         return networks.say(observations.clone());
     };
     let memory = Tensor::zeros([observations.dims()[0], 1], &observations.device());

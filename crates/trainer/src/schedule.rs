@@ -23,9 +23,30 @@ impl Schedule {
     }
 }
 
+/// How far a run has come when an update begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    pub(crate) steps: u64,
+    pub(crate) of: u64,
+}
+
+impl Left {
+    /// The fraction of the run that is still to come after `more` steps.
+    pub(crate) fn after(self, more: usize) -> f64 {
+        (1.0 - (self.steps as f64 + more as f64) / self.of as f64).max(0.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_is_a_fraction_of_the_run_and_never_below_zero() {
+        let left = Left { steps: 25, of: 100 };
+        assert_eq!([left.after(0), left.after(50), left.after(75)], [0.75, 0.25, 0.0]);
+        assert_eq!(left.after(90), 0.0);
+    }
 
     #[test]
     fn linear_ends_at_zero_and_constant_stays() {

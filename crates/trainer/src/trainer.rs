@@ -12,6 +12,7 @@ use crate::{
     checkpoint::{Checkpoint, State},
     evaluate::{EvalConfig, Evaluation, evaluate},
     metrics::{Episode, Progress, Recent, UpdateMetrics},
+    schedule::Left,
 };
 
 /// Something that happened during [`Trainer::run`].
@@ -177,10 +178,9 @@ impl Trainer {
     /// When an environment fails or a number is no longer finite. The weights are then those from
     /// before the update.
     pub fn step(&mut self) -> Result<UpdateMetrics, TrainError> {
-        // Schedules are functions of the fraction of the run that is left when the batch begins.
-        let left = 1.0 - self.progress.steps as f64 / self.config.run.steps as f64;
+        let left = Left { steps: self.progress.steps, of: self.config.run.steps };
         let number = self.progress.updates + 1;
-        let Batch { steps, episodes, learnt } = self.method.update(left.max(0.0), number)?;
+        let Batch { steps, episodes, learnt } = self.method.update(left, number)?;
 
         self.progress.updates = number;
         self.note(steps, episodes);

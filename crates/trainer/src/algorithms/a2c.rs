@@ -22,6 +22,7 @@ use crate::{
     minibatches::normalized,
     optim::Learner,
     rollout::{Minibatch, Rollout},
+    schedule::Left,
 };
 
 /// The state of A2C: environments, and networks that learn.
@@ -96,11 +97,13 @@ pub(super) fn descend(
 }
 
 impl Method for A2c {
-    fn update(&mut self, left: f64, update: u64) -> Result<Batch, TrainError> {
+    fn update(&mut self, left: Left, update: u64) -> Result<Batch, TrainError> {
         let acting = self.networks.module.valid();
         let (rollout, episodes) = self.collector.collect(&acting, self.config.n_steps)?;
         let before = self.networks.clone();
-        let learnt = self.learn(&rollout, left, update);
+        // As in Stable-Baselines3, whose presets these are, a schedule looks at what is left after the
+        // rollout.
+        let learnt = self.learn(&rollout, left.after(rollout.len()), update);
         if learnt.is_err() {
             self.networks = before;
         }

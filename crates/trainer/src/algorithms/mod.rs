@@ -18,16 +18,17 @@ use crate::{
     optim::Parts,
     returns::explained_variance,
     rollout::{Rollout, Targets},
+    schedule::Left,
     streams::{Purpose, stream},
 };
 
 /// An algorithm at work, with its networks and its environments.
 pub(crate) trait Method: Send {
-    /// Collects experience and learns from it, once. `left` ∈ [0, 1] of the run is still to come.
+    /// Collects experience and learns from it, once.
     ///
     /// # Errors
     /// When an environment fails or a number is no longer finite; the weights are then as before.
-    fn update(&mut self, left: f64, update: u64) -> Result<Batch, TrainError>;
+    fn update(&mut self, left: Left, update: u64) -> Result<Batch, TrainError>;
 
     /// πθ as it acts: without autodiff, with frozen normalisers.
     fn acting(&self) -> Policy;
@@ -72,7 +73,7 @@ struct Loss {
 }
 
 impl Loss {
-    /// L = L_π − c_H H + c_V L_V, the last by itself where `networks` have nothing in common.
+    /// L = L_π − c_H H + c_V L_V, the last by itself where the networks have nothing in common.
     fn new(
         networks: &ActorCritic,
         policy: Tensor<1>,
@@ -85,7 +86,7 @@ impl Loss {
             actor = actor - entropy.clone() * entropy_coef;
         }
         let critic = value.clone() * value_coef;
-        let parts = match networks.value_net() {
+        let parts = match networks.independent_value() {
             Some(_) => Parts::Two(actor, critic),
             None => Parts::One(actor + critic),
         };

@@ -21,6 +21,7 @@ use crate::{
     loss::{policy_gradient, value_mse},
     optim::{Descent, Learner},
     returns::{explained_variance, mean_std, rewards_to_go, standardize, total_returns},
+    schedule::Left,
     trajectories::Trajectories,
 };
 
@@ -117,14 +118,14 @@ impl Reinforce {
 }
 
 impl Method for Reinforce {
-    fn update(&mut self, left: f64, update: u64) -> Result<Batch, TrainError> {
+    fn update(&mut self, left: Left, update: u64) -> Result<Batch, TrainError> {
         let (batch, mut episodes) = self.lanes.collect(&self.acting(), self.config.batch_steps)?;
         let mut steps = 0;
         for episode in &mut episodes {
             steps += episode.length as u64;
             episode.steps = steps;
         }
-        let learnt = self.learn_or_not(&batch, left, update)?;
+        let learnt = self.learn_or_not(&batch, left.after(0), update)?;
         Ok(Batch { steps: batch.steps(), episodes, learnt })
     }
 
