@@ -54,7 +54,8 @@ pub struct RunInfo {
     pub device: String,
     /// The burn backend behind it.
     pub backend: String,
-    /// How the CPU's kernels rounded.
+    /// How the CPU's kernels rounded; runs from before there was a choice do not say.
+    #[serde(default)]
     pub kernels: Instructions,
     /// Why the run ended.
     pub stop: StopReason,

@@ -101,7 +101,8 @@ fn score(seed: &Value) -> f64 {
 #[test]
 fn the_steps_until_training_passes_are_those_of_the_episodes() {
     let place = Place::new();
-    place.ok("train CartPole-v0 --seeds 1..3 --steps 6e4 --set eval_episodes=5 --out run -q");
+    let args = "--algo reinforce --seeds 1..3 --steps 1.2e5 --set eval_episodes=5 --out run -q";
+    place.ok(&format!("train CartPole-v0 {args}"));
     let summary = summary(&place, "run");
     let threshold = summary["passing"]["threshold"].as_f64().unwrap();
     for seed in [1, 2] {
@@ -255,7 +256,7 @@ mod ended_from_outside {
     #[test]
     fn a_seed_that_dies_is_reported_and_the_others_go_on() {
         let place = Place::new();
-        let mut child = start(&place, "--seeds 0..3 --jobs 2 --steps 100000 --set eval_episodes=3");
+        let mut child = start(&place, "--seeds 0..3 --jobs 2 --steps 20000 --set eval_episodes=3");
         let mut lines = lines(&mut child);
         await_updates(&mut lines, &[1]);
         signal("-KILL", process_of(&place, 1).unwrap());
