@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{
-    Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
     builder::{StyledStr, Styles, styling::AnsiColor},
 };
 use elegante::{
     DeviceChoice,
     experiment::{Flag, Request, Seeds},
+    kernels::Instructions,
 };
 
 use crate::program::ELEGANTE;
@@ -24,9 +25,9 @@ const STYLES: Styles = Styles::styled()
 #[command(name = ELEGANTE, version, styles = STYLES, max_term_width = 100)]
 #[command(after_help = "\
 A first session:
-  {bin} train CartPole-v1                    a policy in a few seconds
-  {bin} play runs/CartPole-v1-reinforce-0-1  watch it balance
-  {bin} eval runs/CartPole-v1-reinforce-0-1  how good is it, in numbers
+  {bin} train CartPole-v1              a policy in a few seconds
+  {bin} play runs/CartPole-v1-ppo-0-1  watch it balance
+  {bin} eval runs/CartPole-v1-ppo-0-1  how good is it, in numbers
 
 `{bin} help <COMMAND>` explains each command, with examples.")]
 pub(crate) struct Cli {
@@ -117,7 +118,8 @@ pub(crate) enum Command {
 Examples:
   {bin} train CartPole-v1
   {bin} train CartPole-v1 --seed 7 --steps 2e5 --out my-run
-  {bin} train CartPole-v1 --set reinforce.estimator=reward-to-go --set reinforce.gamma=0.99
+  {bin} train CartPole-v1 --set ppo.gamma=0.99 --set network.hidden=[32]
+  {bin} train CartPole-v1 --algo reinforce --set reinforce.estimator=reward-to-go
   {bin} train CartPole-v1 --eval-every 50000 --stop-at 475
   {bin} train CartPole-v1 --config my-run/config.toml --seed 8
   {bin} train CartPole-v1 --seeds 0..10 --out ten-seeds
@@ -143,6 +145,9 @@ pub(crate) struct TrainArgs {
     /// auto, flex, ndarray, wgpu, cuda or cuda:1, if compiled in
     #[arg(long, value_name = "D")]
     pub(crate) device: Option<String>,
+    /// How the CPU rounds [default: fastest]
+    #[arg(long, value_name = "K")]
+    pub(crate) kernels: Option<Kernels>,
     /// Threads to use; 0: one for each core. Results do not depend on it
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub(crate) threads: Option<u64>,
@@ -172,10 +177,28 @@ pub(crate) struct TrainArgs {
     pub(crate) worker: Option<usize>,
 }
 
+/// How the CPU's kernels round.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Kernels {
+    /// With the best instructions that this CPU has
+    Fastest,
+    /// With those of every CPU: the same bits on all of them
+    Portable,
+}
+
+impl From<Kernels> for Instructions {
+    fn from(kernels: Kernels) -> Self {
+        match kernels {
+            Kernels::Fastest => Self::Fastest,
+            Kernels::Portable => Self::Portable,
+        }
+    }
+}
+
 /// Where settings come from, for commands that take any.
 #[derive(Debug, Args)]
 pub(crate) struct SettingArgs {
-    /// Algorithm; `{bin} algos` lists them [default: reinforce]
+    /// Algorithm; `{bin} algos` lists them [default: ppo]
     #[arg(long, value_name = "ALGO")]
     pub(crate) algo: Option<String>,
     /// Configuration file, as `{bin} config` prints it; what it leaves out has its default
@@ -193,9 +216,9 @@ pub(crate) struct SettingArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  {bin} eval runs/CartPole-v1-reinforce-0-1
-  {bin} eval runs/CartPole-v1-reinforce-0-1 --episodes 1000 --seed 42
-  {bin} eval runs/CartPole-v1-reinforce-0-1 --stochastic --json")]
+  {bin} eval runs/CartPole-v1-ppo-0-1
+  {bin} eval runs/CartPole-v1-ppo-0-1 --episodes 1000 --seed 42
+  {bin} eval runs/CartPole-v1-ppo-0-1 --stochastic --json")]
 pub(crate) struct EvalArgs {
     /// Run directory
     pub(crate) run: PathBuf,
@@ -211,6 +234,9 @@ pub(crate) struct EvalArgs {
     /// Where to compute; need not be where the policy was trained
     #[arg(long, value_name = "D", default_value = "auto")]
     pub(crate) device: String,
+    /// How the CPU rounds [default: as the run was trained]
+    #[arg(long, value_name = "K")]
+    pub(crate) kernels: Option<Kernels>,
     /// Print one JSON object on one line
     #[arg(long)]
     pub(crate) json: bool,
@@ -248,10 +274,10 @@ pub(crate) struct CompareArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  {bin} play runs/CartPole-v1-reinforce-0-1
-  {bin} play runs/CartPole-v1-reinforce-0-1 --episodes 3 --stochastic
-  {bin} play runs/CartPole-v1-reinforce-0-1 --gif cartpole.gif
-  {bin} play runs/CartPole-v1-reinforce-0-1 --png-dir frames")]
+  {bin} play runs/CartPole-v1-ppo-0-1
+  {bin} play runs/CartPole-v1-ppo-0-1 --episodes 3 --stochastic
+  {bin} play runs/CartPole-v1-ppo-0-1 --gif cartpole.gif
+  {bin} play runs/CartPole-v1-ppo-0-1 --png-dir frames")]
 pub(crate) struct PlayArgs {
     /// Run directory
     pub(crate) run: PathBuf,
@@ -277,6 +303,9 @@ pub(crate) struct PlayArgs {
     /// Where to compute; need not be where the policy was trained
     #[arg(long, value_name = "D", default_value = "auto")]
     pub(crate) device: String,
+    /// How the CPU rounds [default: as the run was trained]
+    #[arg(long, value_name = "K")]
+    pub(crate) kernels: Option<Kernels>,
 }
 
 /// List what there is.
@@ -344,6 +373,8 @@ impl TrainArgs {
         }
         request.flags.extend(self.stop_at.map(|value| flag("--stop-at", value.into())));
         request.flags.extend(self.device.take().map(|value| flag("--device", value.into())));
+        let kernels = self.kernels.as_ref().and_then(ValueEnum::to_possible_value);
+        request.flags.extend(kernels.map(|value| flag("--kernels", value.get_name().into())));
         Ok(request)
     }
 }

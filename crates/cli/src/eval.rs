@@ -5,6 +5,7 @@ use std::path::Path;
 use elegante::{
     evaluate,
     experiment::{Run, json_line},
+    kernels::set_instructions,
     trainer::{EvalConfig, Evaluation},
 };
 use serde::Serialize;
@@ -25,6 +26,7 @@ pub(crate) fn run(
 ) -> anyhow::Result<Outcome> {
     let registry = &program.registry;
     let run = Run::open(&args.run, registry, device(&args.device)?)?;
+    set_instructions(args.kernels.map_or(run.config.kernels, Into::into));
     let defaults = &run.config.train.run;
     let episodes = match args.episodes {
         Some(episodes) => usize::try_from(episodes)?,

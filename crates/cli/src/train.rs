@@ -7,6 +7,7 @@ use elegante::{
     experiment::{
         ExperimentConfig, Recorder, RunDir, RunInfo, StopReason, env_steps_per_second, json_line,
     },
+    kernels::set_instructions,
     trainer::{Evaluation, TrainConfig},
 };
 use serde::Serialize;
@@ -35,6 +36,7 @@ pub(crate) fn run(
     if let Some(seeds) = args.seeds.take() {
         return seeds::run(args, &seeds, &config, program, output);
     }
+    set_instructions(config.kernels);
     // Refuse what can be refused before any work is done or any file touched.
     if let Some(path) = &args.out {
         RunDir::check(path, args.force)?;

@@ -3,6 +3,7 @@
 
 pub use elegante_env as env;
 pub use elegante_experiment as experiment;
+pub use elegante_kernels as kernels;
 pub use elegante_policy as policy;
 pub use elegante_trainer as trainer;
 

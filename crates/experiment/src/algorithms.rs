@@ -25,17 +25,8 @@ pub struct AlgorithmInfo {
     pub(crate) read: fn(Table) -> Result<Algorithm, toml::de::Error>,
 }
 
-/// Every algorithm, the default first.
+/// Every algorithm, the default first and the one that it grew out of last.
 pub const ALGORITHMS: &[AlgorithmInfo] = &[
-    AlgorithmInfo {
-        id: "reinforce",
-        summary: "The policy gradient itself, from whole trajectories; estimators total-return, reward-to-go and baseline.",
-        source: "Williams, 1992: Simple statistical gradient-following algorithms for connectionist reinforcement learning",
-        actions: ACTIONS,
-        settings: ReinforceConfig::SETTINGS,
-        presets: include_str!("../presets/reinforce.toml"),
-        read: |table| table.try_into().map(Algorithm::Reinforce),
-    },
     AlgorithmInfo {
         id: "ppo",
         summary: "Proximal policy optimisation: many small steps on each rollout, kept close to the policy that collected it.",
@@ -54,11 +45,25 @@ pub const ALGORITHMS: &[AlgorithmInfo] = &[
         presets: include_str!("../presets/a2c.toml"),
         read: |table| table.try_into().map(Algorithm::A2c),
     },
+    AlgorithmInfo {
+        id: "reinforce",
+        summary: "The policy gradient itself, from whole trajectories; estimators total-return, reward-to-go and baseline.",
+        source: "Williams, 1992: Simple statistical gradient-following algorithms for connectionist reinforcement learning",
+        actions: ACTIONS,
+        settings: ReinforceConfig::SETTINGS,
+        presets: include_str!("../presets/reinforce.toml"),
+        read: |table| table.try_into().map(Algorithm::Reinforce),
+    },
 ];
 
 const ACTIONS: &[&str] = &["discrete", "multi-discrete", "multi-binary", "continuous"];
 
 impl AlgorithmInfo {
+    /// The algorithm that is meant where none is named: PPO.
+    pub fn usual() -> &'static Self {
+        &ALGORITHMS[0]
+    }
+
     /// The algorithm called `name`.
     ///
     /// # Errors
@@ -92,6 +97,11 @@ mod tests {
         let error = AlgorithmInfo::find("reinforc").unwrap_err().to_string();
         assert!(error.contains("`reinforc`") && error.contains("reinforce"), "{error}");
         assert_eq!(AlgorithmInfo::find("reinforce").unwrap().id, "reinforce");
+    }
+
+    #[test]
+    fn the_usual_one_is_ppo() {
+        assert_eq!(AlgorithmInfo::usual().id, "ppo");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use elegante_env::{AnyEnv, EnvError, Registry};
+use elegante_kernels::Instructions;
 use elegante_trainer::{TrainConfig, TrainError};
 use toml::{Table, Value};
 
@@ -23,6 +24,9 @@ pub struct ExperimentConfig {
     pub algo: String,
     /// The environment's options; what is missing has the environment's default.
     pub env_options: Table,
+    /// How the CPU's kernels round. It holds for a whole program, which hands it to
+    /// [`elegante_kernels::set_instructions`] before it computes anything.
+    pub kernels: Instructions,
     /// The training itself.
     pub train: TrainConfig,
 }
@@ -64,11 +68,11 @@ impl ExperimentConfig {
         let env = named("env", request.env.as_deref(), &table, request)?;
         let env = env.ok_or_else(|| ConfigError::NoEnv { path: request.file.clone() })?;
         let algo = named("algo", request.algo.as_deref(), &table, request)?;
-        let algo = AlgorithmInfo::find(algo.as_deref().unwrap_or(ALGORITHMS[0].id))?;
+        let algo = algo.map_or(Ok(AlgorithmInfo::usual()), |name| AlgorithmInfo::find(&name))?;
         let entry = registry.get(&env)?;
 
         let schema = Schema::new(&entry, algo);
-        let mut layers = Layers { schema: &schema, values: BTreeMap::new() };
+        let mut layers = Layers { schema: &schema, algo, values: BTreeMap::new() };
         for (key, value) in preset(algo, &env) {
             layers.set(&key, value, &Origin::Preset)?;
         }
@@ -82,7 +86,7 @@ impl ExperimentConfig {
         for flag in &request.flags {
             layers.set(&flag.key, flag.value.clone(), &Origin::Flag(flag.flag.clone()))?;
         }
-        let config = layers.build(entry.id(), algo)?;
+        let config = layers.build(entry.id())?;
         // Making one proves that the options are in range too.
         registry.make(&config.env, &config.env_options)?;
         Ok(config)
@@ -105,6 +109,7 @@ impl ExperimentConfig {
     /// The configuration as one table, what is not set left out.
     pub(crate) fn to_table(&self) -> Result<Table, toml::ser::Error> {
         let mut table = Table::try_from(&self.train.run)?;
+        table.insert("kernels".to_owned(), Value::try_from(self.kernels)?);
         let device = self.train.device.to_string();
         for (key, value) in [("env", &self.env), ("algo", &self.algo), ("device", &device)] {
             table.insert(key.to_owned(), Value::String(value.clone()));
@@ -159,6 +164,7 @@ fn named(
 /// The values given so far, each with where it was given.
 struct Layers<'a> {
     schema: &'a Schema,
+    algo: &'static AlgorithmInfo,
     values: BTreeMap<String, (Value, Origin)>,
 }
 
@@ -184,6 +190,17 @@ impl Layers<'_> {
             expected,
             origin: origin.clone(),
         };
+        let section = key.split('.').next().unwrap_or(key);
+        let stranger = ALGORITHMS.iter().find(|info| info.id == section && section != self.algo.id);
+        if let Some(info) = stranger {
+            let (key, origin) = (key.to_owned(), origin.clone());
+            return Err(ConfigError::OtherAlgorithm {
+                key,
+                of: info.id,
+                algo: self.algo.id,
+                origin,
+            });
+        }
         if self.schema.is_section(key) {
             let inside = self.schema.in_section(key).next().map(super::schema::Field::key);
             let example = inside.unwrap_or_else(|| key.to_owned());
@@ -206,11 +223,8 @@ impl Layers<'_> {
         Ok(())
     }
 
-    fn build(
-        &self,
-        env: &str,
-        algo: &'static AlgorithmInfo,
-    ) -> Result<ExperimentConfig, ConfigError> {
+    fn build(&self, env: &str) -> Result<ExperimentConfig, ConfigError> {
+        let algo = self.algo;
         let device = self.value("device").unwrap_or_else(|| Value::String("auto".into()));
         let origin = self.origin("device");
         let device = device.as_str().unwrap_or_default().parse();
@@ -225,6 +239,8 @@ impl Layers<'_> {
             env: env.to_owned(),
             algo: algo.id.to_owned(),
             env_options: self.table(ENV_OPTIONS),
+            // The schema has taken nothing else.
+            kernels: self.value("kernels").and_then(|it| it.try_into().ok()).unwrap_or_default(),
             train,
         })
     }
@@ -279,5 +295,60 @@ impl Layers<'_> {
 
 /// The keys at the top that belong to no settings struct.
 fn is_head(key: &str) -> bool {
-    ["env", "algo", "device"].contains(&key)
+    ["env", "algo", "device", "kernels"].contains(&key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elegante_env::Entry;
+    use elegante_trainer::Algorithm;
+
+    fn resolve(
+        registry: &Registry,
+        env: &str,
+        sets: &[&str],
+    ) -> Result<ExperimentConfig, ConfigError> {
+        let sets = sets.iter().map(ToString::to_string).collect();
+        ExperimentConfig::resolve(
+            registry,
+            &Request { env: Some(env.into()), sets, ..Request::default() },
+        )
+    }
+
+    #[test]
+    fn without_a_name_every_environment_is_trained_with_ppo_its_preset_or_not() {
+        let mut registry = Registry::standard();
+        let make = |_: &Table| Ok(AnyEnv::new(elegante_env::CartPole::default()));
+        registry.register(Entry::new("Mine-v0", "nobody has a preset for it", make)).unwrap();
+        let ids: Vec<String> = registry.iter().map(|entry| entry.id().to_owned()).collect();
+        assert!(ids.contains(&"Mine-v0".to_owned()));
+        for id in ids {
+            let config = resolve(&registry, &id, &[]).unwrap();
+            assert_eq!(config.algo, "ppo");
+            assert!(matches!(config.train.algorithm, Algorithm::Ppo(_)), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_setting_of_another_algorithm_says_how_to_get_there() {
+        let registry = Registry::standard();
+        for set in ["reinforce.gamma=0.9", "reinforce.gama=0.9", "reinforce=3", "a2c.n_steps=7"] {
+            let error = resolve(&registry, "CartPole-v1", &[set]).unwrap_err().to_string();
+            let other = set.split(['.', '=']).next().unwrap();
+            let words =
+                [&format!("a setting of {other}"), "this is ppo", &format!("--algo {other}")];
+            assert!(words.iter().all(|words| error.contains(*words)), "{error}");
+        }
+    }
+
+    #[test]
+    fn kernels_are_one_of_two() {
+        let registry = Registry::standard();
+        let kernels = |sets: &[&str]| resolve(&registry, "CartPole-v1", sets).map(|it| it.kernels);
+        assert_eq!(kernels(&[]).unwrap(), Instructions::Fastest);
+        assert_eq!(kernels(&["kernels=portable"]).unwrap(), Instructions::Portable);
+        let error = kernels(&["kernels=slow"]).unwrap_err().to_string();
+        assert!(error.contains("\"slow\"") && error.contains("\"portable\""), "{error}");
+    }
 }

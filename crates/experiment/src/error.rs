@@ -54,7 +54,7 @@ pub enum ConfigError {
         message: String,
     },
     /// A pair that is not of the form `key=value`.
-    #[error("`{given}` is not a setting: write key=value, for example reinforce.gamma=0.99")]
+    #[error("`{given}` is not a setting: write key=value, for example ppo.gamma=0.99")]
     Pair {
         /// What was given.
         given: String,
@@ -66,6 +66,20 @@ pub enum ConfigError {
         key: String,
         /// The known keys nearest to it, the nearest first.
         nearest: Vec<String>,
+        /// Where it was given.
+        origin: Origin,
+    },
+    /// A setting of an algorithm that is not the one in use.
+    #[error(
+        "{origin}: `{key}` is a setting of {of}, and this is {algo}: ask for --algo {of}, or write algo = \"{of}\" in the file"
+    )]
+    OtherAlgorithm {
+        /// The key.
+        key: String,
+        /// The algorithm that has such settings.
+        of: &'static str,
+        /// The algorithm in use.
+        algo: &'static str,
         /// Where it was given.
         origin: Origin,
     },

@@ -3,6 +3,7 @@
 use std::{ops::ControlFlow, time::Instant};
 
 use elegante_env::{Ending, Registry};
+use elegante_kernels::{Instructions, instructions};
 use elegante_policy::{DeviceChoice, write_atomic};
 use elegante_trainer::{Evaluation, Event, Stop, Trainer};
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,9 @@ pub struct RunInfo {
     pub device: String,
     /// The burn backend behind it.
     pub backend: String,
+    /// How the CPU's kernels rounded; runs from before there was a choice do not say.
+    #[serde(default)]
+    pub kernels: Instructions,
     /// Why the run ended.
     pub stop: StopReason,
     /// Environment steps trained, over all lanes.
@@ -225,6 +229,7 @@ impl Recorder {
             seed: config.train.run.seed,
             device: device.to_string(),
             backend: backend(device).to_owned(),
+            kernels: instructions(),
             stop,
             steps: progress.steps,
             episodes: progress.episodes,

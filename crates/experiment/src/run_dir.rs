@@ -178,8 +178,7 @@ mod tests {
     #[test]
     fn force_removes_the_files_of_a_run_and_no_others() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(files::CONFIG), "env = \"CartPole-v1\"\nalgo = \"reinforce\"")
-            .unwrap();
+        fs::write(dir.path().join(files::CONFIG), "env = \"CartPole-v1\"\nalgo = \"ppo\"").unwrap();
         fs::write(dir.path().join(files::METRICS), "{}").unwrap();
         fs::write(dir.path().join("notes.txt"), "seed 3 is odd").unwrap();
         RunDir::create(dir.path(), true).unwrap();
@@ -201,10 +200,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let name = |run: RunDir| run.path().file_name().unwrap().to_str().unwrap().to_owned();
         let make = || name(RunDir::create_numbered(dir.path(), &config()).unwrap());
-        assert_eq!(make(), "CartPole-v1-reinforce-0-1");
-        assert_eq!(make(), "CartPole-v1-reinforce-0-2");
-        fs::remove_dir(dir.path().join("CartPole-v1-reinforce-0-1")).unwrap();
-        assert_eq!(make(), "CartPole-v1-reinforce-0-1");
+        assert_eq!(make(), "CartPole-v1-ppo-0-1");
+        assert_eq!(make(), "CartPole-v1-ppo-0-2");
+        fs::remove_dir(dir.path().join("CartPole-v1-ppo-0-1")).unwrap();
+        assert_eq!(make(), "CartPole-v1-ppo-0-1");
     }
 
     #[test]

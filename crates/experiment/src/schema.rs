@@ -2,9 +2,10 @@
 //! settings themselves: a new field is known here without another word.
 
 use elegante_env::Entry;
+use elegante_kernels::Instructions;
 use elegante_policy::{MlpConfig, Setting, Settings};
 use elegante_trainer::{Algorithm, RunConfig};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::{AlgorithmInfo, ConfigError, algorithms::settings_of, names::nearest};
@@ -45,6 +46,13 @@ enum Takes {
     LikeDefault,
 }
 
+/// The key `kernels` as a struct, so that it is read like any other.
+#[derive(Deserialize)]
+struct Kernels {
+    #[serde(rename = "kernels")]
+    _kernels: Instructions,
+}
+
 /// All keys for one environment and algorithm.
 pub(crate) struct Schema {
     pub(crate) sections: Vec<Section>,
@@ -71,6 +79,14 @@ impl Schema {
                 "Where the networks live: \"auto\", \"flex\", \"ndarray\", \"wgpu\", \"cuda\" or \"cuda:1\".",
                 "auto",
             ),
+            Field {
+                takes: Takes::Struct(|table| table.try_into::<Kernels>().map(drop)),
+                ..head(
+                    "kernels",
+                    "How the CPU rounds: \"fastest\", or \"portable\" for the same bits on every machine.",
+                    "fastest",
+                )
+            },
         ];
         let read = Takes::Struct(|table| table.try_into::<RunConfig>().map(drop));
         fields.extend(of_struct("", RunConfig::SETTINGS, &defaults(&RunConfig::default()), read));
@@ -125,7 +141,7 @@ impl Schema {
 }
 
 impl Field {
-    /// The key with its dots: `reinforce.gamma`.
+    /// The key with its dots: `ppo.gamma`.
     pub(crate) fn key(&self) -> String {
         if self.section.is_empty() {
             self.name.clone()

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 static COMPOSED: AtomicBool = AtomicBool::new(false);
 static PORTABLE: AtomicBool = AtomicBool::new(false);
 
@@ -18,7 +20,8 @@ pub fn fused() -> bool {
 
 /// How the fused operations round products and sums. There are two ways, and a program that is to give the
 /// same bits on every machine must stay with the portable one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Instructions {
     /// Fused multiply-add in the widest registers that the CPU has: AVX-512 or AVX2 on x86-64 (with the
     /// same bits), NEON on aarch64. Elsewhere the portable ones.

@@ -11,6 +11,7 @@ use elegante::{
     ActionBatch, Ending,
     env::Scene,
     experiment::{Moment, Player, Run},
+    kernels::set_instructions,
 };
 
 use crate::{
@@ -32,6 +33,7 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
     let run = Run::open(&args.run, &program.registry, device(&args.device)?)?;
+    set_instructions(args.kernels.map_or(run.config.kernels, Into::into));
     let env = run.env_factory(&program.registry)?()?;
     let seed = args.seed.unwrap_or(run.config.train.run.seed);
     let player = Player::new(&run.policy, env, seed, args.stochastic);

@@ -25,17 +25,23 @@ fn unknown_names_bring_up_the_known_ones() {
             ("train CartPoel-v1", &["unknown environment `CartPoel-v1`", "CartPole-v1"]),
             ("config Zzz", &["unknown environment `Zzz`", "CartPole-v0", "CartPole-v1"]),
             ("train CartPole-v1 --algo renforce", &["unknown algorithm `renforce`", "reinforce"]),
-            ("train CartPole-v1 --set gama=1", &["--set: unknown key `gama`", "reinforce.gamma"]),
-            ("train CartPole-v1 --set reinforce.lr=1", &["reinforce.learning_rate"]),
+            ("train CartPole-v1 --set gama=1", &["--set: unknown key `gama`", "ppo.gamma"]),
+            ("train CartPole-v1 --set ppo.lr=1", &["ppo.learning_rate"]),
+            (
+                "train CartPole-v1 --set reinforce.gamma=1",
+                &["a setting of reinforce", "this is ppo", "--algo reinforce"],
+            ),
             ("config CartPole-v1 --set hiden=[8]", &["unknown key `hiden`", "network.hidden"]),
             (
                 "train CartPole-v1 --set env_options.gravity=1",
                 &["unknown key `env_options.gravity`", "env_options.sutton_barto_reward"],
             ),
             (
-                "train CartPole-v1 --set reinforce.estimator=best",
+                "train CartPole-v1 --algo reinforce --set reinforce.estimator=best",
                 &["reinforce.estimator = \"best\"", "total-return", "reward-to-go", "baseline"],
             ),
+            ("train CartPole-v1 --kernels slow", &["'slow'", "fastest, portable"]),
+            ("train CartPole-v1 --set kernels=slow", &["kernels = \"slow\"", "\"portable\""]),
             ("train CartPole-v1 --device cudda", &["unknown device `cudda`", "`cuda`"]),
             ("train CartPole-v1 --set device=gpu", &["`gpu`", "auto, flex, ndarray, wgpu"]),
             ("train CartPole-v1 --config none.toml", &["none.toml: No such file"]),
@@ -91,20 +97,67 @@ fn absurd_numbers_are_refused_with_what_would_do() {
             ("train CartPole-v1 --threads 1e6", &["--threads: threads = 1000000", "at most 4096"]),
             ("train CartPole-v1 --set eval_episodes=0", &["eval_episodes = 0"]),
             ("train CartPole-v1 --stop-at nan", &["stop_at = NaN"]),
-            ("train CartPole-v1 --set reinforce.gamma=2", &["reinforce.gamma = 2", "0 and 1"]),
-            ("train CartPole-v1 --set reinforce.gamma=-0.1", &["reinforce.gamma = -0.1"]),
-            ("train CartPole-v1 --set reinforce.gamma=nan", &["reinforce.gamma = NaN"]),
-            ("train CartPole-v1 --set reinforce.learning_rate=nan", &["learning_rate = NaN"]),
-            ("train CartPole-v1 --set reinforce.learning_rate=0", &["learning_rate = 0"]),
-            ("train CartPole-v1 --set reinforce.learning_rate=inf", &["learning_rate = inf"]),
-            ("train CartPole-v1 --set reinforce.value_learning_rate=-1", &["learning_rate = -1"]),
-            ("train CartPole-v1 --set reinforce.batch_steps=0", &["batch_steps = 0"]),
-            ("train CartPole-v1 --set reinforce.batch_steps=1e12", &["batch_steps", "2³⁰"]),
-            ("train CartPole-v1 --set reinforce.value_epochs=0", &["value_epochs = 0"]),
-            ("train CartPole-v1 --set reinforce.max_grad_norm=-1", &["max_grad_norm = -1"]),
-            ("train CartPole-v1 --set reinforce.entropy_coef=-1", &["entropy_coef = -1"]),
-            ("train CartPole-v1 --set reinforce.adam_epsilon=0", &["adam_epsilon = 0"]),
-            ("train CartPole-v1 --set reinforce.initial_log_std=99", &["initial_log_std = 99"]),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.gamma=2",
+                &["reinforce.gamma = 2", "0 and 1"],
+            ),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.gamma=-0.1",
+                &["reinforce.gamma = -0.1"],
+            ),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.gamma=nan",
+                &["reinforce.gamma = NaN"],
+            ),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.learning_rate=nan",
+                &["learning_rate = NaN"],
+            ),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.learning_rate=0",
+                &["learning_rate = 0"],
+            ),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.learning_rate=inf",
+                &["learning_rate = inf"],
+            ),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.value_learning_rate=-1",
+                &["learning_rate = -1"],
+            ),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.batch_steps=0",
+                &["batch_steps = 0"],
+            ),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.batch_steps=1e12",
+                &["batch_steps", "2³⁰"],
+            ),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.value_epochs=0",
+                &["value_epochs = 0"],
+            ),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.max_grad_norm=-1",
+                &["max_grad_norm = -1"],
+            ),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.entropy_coef=-1",
+                &["entropy_coef = -1"],
+            ),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.adam_epsilon=0",
+                &["adam_epsilon = 0"],
+            ),
+            (
+                "train CartPole-v1 --algo reinforce --set reinforce.initial_log_std=99",
+                &["initial_log_std = 99"],
+            ),
+            ("train CartPole-v1 --set ppo.gamma=2", &["ppo.gamma = 2", "0 and 1"]),
+            ("train CartPole-v1 --set ppo.learning_rate=0", &["ppo.learning_rate = 0"]),
+            ("train CartPole-v1 --set ppo.n_steps=0", &["ppo.n_steps = 0"]),
+            ("train CartPole-v1 --set ppo.epochs=0", &["ppo.epochs = 0"]),
+            ("train CartPole-v1 --set ppo.clip_range=-1", &["ppo.clip_range = -1"]),
             ("train CartPole-v1 --set network.hidden=[0]", &["network.hidden", "one unit"]),
             ("train CartPole-v1 --set network.hidden=[-1]", &["network.hidden"]),
             ("train CartPole-v1 --set network.hidden=[1000000000]", &["network.hidden", "2³⁰"]),
@@ -128,11 +181,9 @@ fn a_configuration_file_is_told_where_it_is_wrong() {
         ("steps = 10\nsteps = 20", "not valid TOML"),
         ("steps = ", "not valid TOML"),
         ("stepz = 10", "unknown key `stepz`; the nearest are steps"),
-        (
-            "[reinforce]\ngama = 1.0",
-            "unknown key `reinforce.gama`; the nearest are reinforce.gamma",
-        ),
-        ("reinforce = 3", "a table"),
+        ("[ppo]\ngama = 1.0", "unknown key `ppo.gama`; the nearest are ppo.gamma"),
+        ("ppo = 3", "a table"),
+        ("[reinforce]\ngamma = 1.0", "write algo = \"reinforce\" in the file"),
         ("lanes = 0", "lanes = 0: it must be between 1 and 65536"),
         ("env = 3", "env = 3: it must be a string"),
         ("env = \"CartPole-v0\"", "this configuration is for env `CartPole-v0`"),
@@ -156,7 +207,7 @@ fn a_configuration_file_is_told_where_it_is_wrong() {
 fn numbers_that_blow_up_end_the_run_with_what_was_good_saved() {
     let place = Place::new();
     let args = "train CartPole-v1 --out run --steps 4000 --quiet";
-    let ran = place.run(&format!("{args} --set reinforce.learning_rate=1e300"));
+    let ran = place.run(&format!("{args} --set ppo.learning_rate=1e300"));
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     assert!(ran.err.contains("update 1: the new weight is"), "{}", ran.err);
     assert!(ran.err.contains("is saved in run"), "{}", ran.err);
@@ -203,7 +254,7 @@ fn a_full_disk_ends_the_run_with_the_name_of_the_file() {
     assert!(place.names("run").is_empty(), "a half-written configuration stayed");
 
     // Full after some updates: the logs stop, and no policy is half there.
-    let args = "train CartPole-v1 --steps 1e12 --set reinforce.batch_steps=50 --out long --quiet";
+    let args = "train CartPole-v1 --steps 1e12 --out long --quiet";
     let ran = on_disk_of(&place, 12, args);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     let log = ["long/metrics.jsonl", "long/episodes.csv"].iter().any(|log| ran.err.contains(log));

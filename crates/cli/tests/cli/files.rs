@@ -83,7 +83,7 @@ fn a_run_without_one_of_its_files_says_which() {
     std::fs::remove_file(place.path("run/config.toml")).unwrap();
     refused(&place, &["run has no config.toml"]);
     for (damage, words) in [
-        (config.replace("gamma =", "gamm ="), "unknown key `reinforce.gamm`"),
+        (config.replace("gamma =", "gamm ="), "unknown key `ppo.gamm`"),
         (config.replace("CartPole-v1", "CartPole-v9"), "unknown environment `CartPole-v9`"),
         (config[..config.len() / 2].to_owned() + "\n= =", "not valid TOML"),
     ] {

@@ -13,7 +13,7 @@ use crate::harness::{FILES, Place};
 #[test]
 fn ctrl_c_saves_everything_and_ends_with_130() {
     let place = Place::new();
-    let args = "train CartPole-v1 --steps 1e12 --json --out run --set reinforce.batch_steps=500";
+    let args = "train CartPole-v1 --steps 1e12 --json --out run";
     let mut child =
         place.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);

@@ -17,8 +17,9 @@ fn assert_same(place: &Place, a: &str, b: &str) {
 fn neither_the_day_nor_the_number_of_threads_changes_a_run() {
     let place = Place::new();
     // One, two and three groups of lanes; the second is not full.
-    for lanes in [2, 5, 9] {
-        let more = "--steps 4000 --force";
+    let ppo = "--set ppo.batch_size=32 --set ppo.epochs=4";
+    for (lanes, algo) in [2, 5, 9].into_iter().flat_map(|n| [(n, ppo), (n, "--algo reinforce")]) {
+        let more = &format!("--steps 4000 --force {algo}");
         for (run, threads) in [("one", 1), ("again", 1), ("two", 2), ("three", 3)] {
             place.train(run, &format!("{more} --seed 3 --set lanes={lanes} --threads {threads}"));
         }
@@ -27,7 +28,7 @@ fn neither_the_day_nor_the_number_of_threads_changes_a_run() {
         }
         place.train("other", &format!("{more} --seed 4 --set lanes={lanes}"));
         let policy = |run: &str| place.bytes(&format!("{run}/policy.safetensors"));
-        assert_ne!(policy("one"), policy("other"), "{lanes} lanes: the seed does nothing");
+        assert_ne!(policy("one"), policy("other"), "{algo}, {lanes} lanes: the seed does nothing");
         place.train("wider", &format!("{more} --seed 3 --set lanes={}", lanes + 1));
         assert_ne!(policy("one"), policy("wider"), "the number of lanes does nothing");
     }
@@ -36,8 +37,8 @@ fn neither_the_day_nor_the_number_of_threads_changes_a_run() {
 #[test]
 fn the_configuration_of_a_run_reproduces_it() {
     let place = Place::new();
-    let more = "--steps 3000 --seed 11 --set reinforce.estimator=reward-to-go \
-                --set network.hidden=[16,8] --set reinforce.gamma=0.97 --eval-every 1000 \
+    let more = "--steps 3000 --seed 11 --kernels portable --set ppo.normalize_observations=true \
+                --set network.hidden=[16,8] --set ppo.gamma=0.97 --eval-every 1000 \
                 --set env_options.sutton_barto_reward=true --set stop_at=1e3";
     place.train("run", more);
     place.ok("train CartPole-v1 --config run/config.toml --out again --quiet");
@@ -47,6 +48,46 @@ fn the_configuration_of_a_run_reproduces_it() {
     place.ok("train CartPole-v1 --config run/config.toml --seed 12 --out other --quiet");
     assert_ne!(place.bytes("run/policy.safetensors"), place.bytes("other/policy.safetensors"));
     assert_eq!(place.run_json("other")["seed"], 12);
+}
+
+#[test]
+fn portable_kernels_are_recorded_and_round_differently_where_the_cpu_can_fuse() {
+    let place = Place::new();
+    // Forces and rewards are real numbers here, so that an evaluation shows the last bits too.
+    let train = |run: &str, more: &str| {
+        let sets = "--set ppo.n_steps=64 --set ppo.epochs=2 --set eval_episodes=2";
+        let args = "--steps 500 --device flex --quiet";
+        place.ok(&format!("train Pendulum-v1 --out {run} {args} {sets} {more}"));
+    };
+    train("fastest", "");
+    train("portable", "--kernels portable");
+    train("again", "--kernels portable");
+    assert_same(&place, "portable", "again");
+    let policy = |run: &str| place.bytes(&format!("{run}/policy.safetensors"));
+    assert_eq!(policy("portable") != policy("fastest"), fuses());
+    for run in ["portable", "fastest"] {
+        assert_eq!(place.run_json(run)["kernels"], run);
+        let line = format!("kernels = \"{run}\"");
+        assert!(place.text(&format!("{run}/config.toml")).lines().any(|it| it == line), "{line}");
+    }
+    // The seeds of an experiment, each in a process of its own, are told too.
+    train("seeds", "--kernels portable --seeds 0..1");
+    assert_eq!(policy("seeds/seed-0"), policy("portable"));
+
+    // A run is evaluated and shown as it was trained, unless somebody asks for something else.
+    let eval = |more: &str| place.ok(&format!("eval portable --json {more}")).out;
+    assert_eq!(eval(""), eval("--kernels portable"));
+    assert_eq!(eval("") != eval("--kernels fastest"), fuses());
+    let play = |more: &str| place.ok(&format!("play portable {more}")).out;
+    assert_eq!(play(""), play("--kernels portable"));
+}
+
+/// Whether this CPU rounds a product and a sum once.
+fn fuses() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("fma") && is_x86_feature_detected!("avx2");
+    #[cfg(not(target_arch = "x86_64"))]
+    return cfg!(target_arch = "aarch64");
 }
 
 #[test]

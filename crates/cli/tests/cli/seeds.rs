@@ -14,7 +14,7 @@ fn summary(place: &Place, experiment: &str) -> Value {
 
 /// A short experiment in `name`.
 fn experiment(place: &Place, name: &str, more: &str) {
-    let args = "--steps 4000 --set reinforce.batch_steps=500 --set eval_episodes=10 --quiet";
+    let args = "--steps 4000 --set eval_episodes=10 --quiet";
     place.ok(&format!("train CartPole-v1 --out {name} {args} {more}"));
 }
 
@@ -101,7 +101,8 @@ fn score(seed: &Value) -> f64 {
 #[test]
 fn the_steps_until_training_passes_are_those_of_the_episodes() {
     let place = Place::new();
-    place.ok("train CartPole-v0 --seeds 1..3 --steps 1.2e5 --set eval_episodes=5 --out run -q");
+    let args = "--algo reinforce --seeds 1..3 --steps 1.2e5 --set eval_episodes=5 --out run -q";
+    place.ok(&format!("train CartPole-v0 {args}"));
     let summary = summary(&place, "run");
     let threshold = summary["passing"]["threshold"].as_f64().unwrap();
     for seed in [1, 2] {
@@ -149,7 +150,7 @@ fn people_read_the_seeds_as_they_end_and_then_the_statistics() {
     assert!(!(told.out + &told.err).contains('\u{1b}'), "escape codes in a pipe");
     let quiet = place.ok(&format!("train CartPole-v1 {steps} -q"));
     assert_eq!(quiet.err, "");
-    assert!(quiet.out.ends_with("experiment  runs/CartPole-v1-reinforce-seeds-1\n"), "{quiet:?}");
+    assert!(quiet.out.ends_with("experiment  runs/CartPole-v1-ppo-seeds-1\n"), "{quiet:?}");
 }
 
 #[test]
@@ -163,7 +164,7 @@ fn what_no_seed_could_be_trained_with_is_refused_before_anything_is_made() {
         ("--jobs 2", "--seeds"),
         ("--seeds 0..2 --jobs 0", "0"),
         ("--seeds 0..2 --set lanes=0", "lanes"),
-        ("--seeds 0..2 --algo ppo --set ppo.batch_size=7", "batch_size"),
+        ("--seeds 0..2 --set ppo.batch_size=7", "batch_size"),
     ] {
         let ran = place.run(&format!("train CartPole-v1 {args} --out run"));
         assert_eq!(ran.code, Some(2), "{args}: {}", ran.err);
@@ -224,8 +225,7 @@ mod ended_from_outside {
     use super::*;
 
     fn start(place: &Place, args: &str) -> Child {
-        let args =
-            format!("train CartPole-v1 --json --out run --set reinforce.batch_steps=500 {args}");
+        let args = format!("train CartPole-v1 --json --out run {args}");
         place.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
@@ -256,7 +256,7 @@ mod ended_from_outside {
     #[test]
     fn a_seed_that_dies_is_reported_and_the_others_go_on() {
         let place = Place::new();
-        let mut child = start(&place, "--seeds 0..3 --jobs 2 --steps 100000 --set eval_episodes=3");
+        let mut child = start(&place, "--seeds 0..3 --jobs 2 --steps 20000 --set eval_episodes=3");
         let mut lines = lines(&mut child);
         await_updates(&mut lines, &[1]);
         signal("-KILL", process_of(&place, 1).unwrap());
@@ -316,7 +316,10 @@ mod ended_from_outside {
 fn two_experiments_are_compared_with_intervals_and_in_one_picture() {
     let place = Place::new();
     experiment(&place, "short", "--seeds 0..3");
-    place.ok("train CartPole-v1 --seeds 4..8 --steps 40000 --set eval_episodes=10 --out long -q");
+    place.ok(
+        "train CartPole-v1 --algo reinforce --seeds 4..8 --steps 40000 --set eval_episodes=10 \
+              --out long -q",
+    );
     let before = contents(&place.path("long/seed-4"));
     let line = &place.ok("compare long short --json --svg both.svg").json()[0];
     let number = |of: &str, end: &str| line[of][end].as_f64().unwrap();
@@ -356,7 +359,7 @@ fn two_experiments_are_compared_with_intervals_and_in_one_picture() {
     let picture = place.text("both.svg");
     let thin = |n| picture.matches(&format!("class=\"thin c{n}\"")).count();
     assert_eq!((thin(0), thin(1)), (4, 3));
-    assert!(picture.contains(">long (reinforce)") && picture.contains(">short (reinforce)"));
+    assert!(picture.contains(">long (reinforce)") && picture.contains(">short (ppo)"));
     let told = place.ok("compare long short");
     for words in ["A − B", "P(A > B)", "4 seeds, long"] {
         assert!(told.out.contains(words), "{words} is missing in {}", told.out);

@@ -102,7 +102,7 @@ fn environments_and_algorithms_are_listed_for_machines_and_people() {
     );
     assert_eq!(cartpole["options"][0]["name"], "sutton_barto_reward");
     let algos = place.ok("algos --json").json();
-    assert_eq!(algos[0]["id"], "reinforce");
+    assert_eq!(algos[0]["id"], "ppo", "the default is the first");
     assert!(algos[0]["settings"].as_array().unwrap().contains(&"gamma".into()));
     let (envs, algos) = (place.ok("envs").out, place.ok("algos").out);
     assert!(envs.contains("CartPole-v1") && envs.contains("at most 500 steps"), "{envs}");
@@ -125,7 +125,7 @@ fn every_command_teaches() {
 fn a_reader_who_has_had_enough_does_not_spoil_the_run() {
     let place = Place::new();
     let script = format!(
-        "{} train CartPole-v1 --json --steps 6000 --set reinforce.batch_steps=500 --out run | head -n 1",
+        "{} train CartPole-v1 --json --steps 6000 --out run | head -n 1",
         env!("CARGO_BIN_EXE_elegante")
     );
     let mut shell = std::process::Command::new("sh");

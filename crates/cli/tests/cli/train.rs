@@ -18,17 +18,24 @@ fn whole(value: &Value) -> u64 {
 
 #[test]
 fn a_run_leaves_six_files_that_agree_with_each_other() {
+    for (algo, more) in [("ppo", ""), ("reinforce", "--algo reinforce")] {
+        six_files_agree(algo, more);
+    }
+}
+
+fn six_files_agree(algo: &str, more: &str) {
     let place = Place::new();
-    place.train("run", "--steps 3e3 --seed 4");
+    place.train("run", &format!("--steps 3e3 --seed 4 {more}"));
     assert_eq!(place.names("run"), FILES);
 
     let info = place.run_json("run");
-    for key in ["version", "commit", "env", "algo", "seed", "device", "stop", "seconds"] {
+    for key in ["version", "commit", "env", "algo", "seed", "device", "kernels", "stop", "seconds"]
+    {
         assert!(!info[key].is_null(), "run.json has no {key}: {info}");
     }
     let facts = [&info["env"], &info["algo"], &info["stop"], &info["device"]];
     let device = elegante::DeviceChoice::Auto.resolve().to_string();
-    assert_eq!(facts, ["CartPole-v1", "reinforce", "budget", device.as_str()]);
+    assert_eq!(facts, ["CartPole-v1", algo, "budget", device.as_str()]);
     let evaluation = &info["evaluation"];
     assert!(EVALUATION.iter().all(|key| evaluation[key].is_number()), "{evaluation}");
     assert_eq!((whole(&evaluation["seed"]), whole(&evaluation["episodes"])), (4, 10));
@@ -45,8 +52,14 @@ fn a_run_leaves_six_files_that_agree_with_each_other() {
     assert_eq!(whole(&last["update"]), metrics.len() as u64);
     assert_eq!(whole(&last["episodes"]), episodes.len() as u64);
     let lengths: u64 = episodes.iter().map(|row| row[4].parse::<u64>().unwrap()).sum();
-    assert_eq!(whole(&last["steps"]), lengths);
-    assert_eq!(episodes.last().unwrap()[1], lengths.to_string());
+    let (steps, end) = (whole(&last["steps"]), episodes.last().unwrap()[1].parse().unwrap());
+    if algo == "reinforce" {
+        assert_eq!((steps, end), (lengths, lengths), "whole trajectories");
+    } else {
+        // 8 lanes of 32 steps; an episode in each of them goes on.
+        assert_eq!(steps, 256 * whole(&last["update"]));
+        assert!(end <= steps && lengths < steps && steps - lengths < 8 * 500, "{lengths}");
+    }
     for row in &episodes {
         assert_eq!(row[3], row[4], "a step of CartPole is worth 1");
         assert!(row[5] == "terminated" || (row[5] == "truncated" && row[4] == "500"), "{row:?}");
@@ -57,16 +70,20 @@ fn a_run_leaves_six_files_that_agree_with_each_other() {
 fn it_ends_at_the_first_update_boundary_at_or_after_the_steps() {
     let place = Place::new();
     // Under a linear schedule other steps would make another run.
-    let train = |run: &str, steps: u64| {
-        let sets = "--set reinforce.batch_steps=500 --set reinforce.schedule=constant";
-        place.train(run, &format!("--steps {steps} {sets}"));
-        place.metrics(run).iter().map(|m| whole(&m["steps"])).collect::<Vec<u64>>()
-    };
-    let steps = train("run", 3100);
-    let [.., before, last] = steps[..] else { panic!("{steps:?}") };
-    assert!(before < 3100 && 3100 <= last, "{steps:?}");
-    assert_eq!(train("exact", last), steps, "what was asked for has been trained");
-    assert_eq!(train("more", last + 1).len(), steps.len() + 1, "one step more is an update more");
+    let ppo = "--set ppo.schedule=constant --set ppo.clip_schedule=constant";
+    let reinforce = "--algo reinforce --set reinforce.batch_steps=500 \
+                     --set reinforce.schedule=constant";
+    for sets in [ppo, reinforce] {
+        let train = |steps: u64| {
+            place.train("run", &format!("--steps {steps} --force {sets}"));
+            place.metrics("run").iter().map(|m| whole(&m["steps"])).collect::<Vec<u64>>()
+        };
+        let steps = train(3100);
+        let [.., before, last] = steps[..] else { panic!("{steps:?}") };
+        assert!(before < 3100 && 3100 <= last, "{steps:?}");
+        assert_eq!(train(last), steps, "what was asked for has been trained");
+        assert_eq!(train(last + 1).len(), steps.len() + 1, "one step more is an update more");
+    }
 }
 
 #[test]
@@ -114,7 +131,7 @@ fn people_read_plain_lines_in_a_pipe_and_little_with_quiet() {
 #[test]
 fn evaluations_during_training_come_when_they_are_due() {
     let place = Place::new();
-    place.train("run", "--steps 9000 --eval-every 3000 --set reinforce.batch_steps=1000");
+    place.train("run", "--steps 9000 --eval-every 3000");
     let metrics = place.metrics("run");
     let due: Vec<u64> =
         events(&metrics, "evaluation").iter().map(|e| whole(&e["steps"]) / 3000).collect();
@@ -124,7 +141,7 @@ fn evaluations_during_training_come_when_they_are_due() {
         assert_eq!(line["episodes"], 10);
     }
     // They leave the training as it is without them.
-    place.train("without", "--steps 9000 --set reinforce.batch_steps=1000");
+    place.train("without", "--steps 9000");
     assert_eq!(place.bytes("run/policy.safetensors"), place.bytes("without/policy.safetensors"));
     let updates: Vec<Value> = events(&metrics, "update").into_iter().cloned().collect();
     assert_eq!(timeless(updates), timeless(place.metrics("without")));
@@ -134,7 +151,7 @@ fn evaluations_during_training_come_when_they_are_due() {
 fn it_stops_when_the_return_asked_for_is_reached() {
     let place = Place::new();
     // By the last hundred training episodes …
-    place.train("trained", "--steps 1e6 --stop-at 24 --set reinforce.batch_steps=500");
+    place.train("trained", "--steps 1e6 --stop-at 40");
     let info = place.run_json("trained");
     assert_eq!(info["stop"], "solved");
     let metrics = place.metrics("trained");
@@ -159,8 +176,7 @@ fn without_out_each_run_gets_the_next_number() {
         place.ok("train CartPole-v1 --seed 5 --steps 1 --set eval_episodes=1 --quiet");
     }
     place.ok("train CartPole-v0 --steps 1 --set eval_episodes=1 --quiet");
-    let names =
-        ["CartPole-v0-reinforce-0-1", "CartPole-v1-reinforce-5-1", "CartPole-v1-reinforce-5-2"];
+    let names = ["CartPole-v0-ppo-0-1", "CartPole-v1-ppo-5-1", "CartPole-v1-ppo-5-2"];
     assert_eq!(place.names("runs"), names);
     names.iter().for_each(|name| assert_eq!(place.names(&format!("runs/{name}")), FILES));
 }
