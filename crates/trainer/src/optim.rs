@@ -147,16 +147,13 @@ pub(crate) struct Learner<M> {
     pub(crate) crew: Crew,
 }
 
-/// A loss, as one sum or as two that have no parameter in common.
+/// A loss: one tensor, or the sum of two that have no parameter in common.
 #[derive(Clone, Debug)]
-pub(crate) enum Parts {
-    One(Tensor<1>),
-    Two(Tensor<1>, Tensor<1>),
-}
+pub(crate) struct Parts(pub(crate) Tensor<1>, pub(crate) Option<Tensor<1>>);
 
 impl From<Tensor<1>> for Parts {
     fn from(loss: Tensor<1>) -> Self {
-        Self::One(loss)
+        Self(loss, None)
     }
 }
 
@@ -212,8 +209,8 @@ impl<M: Parameters + Clone + Send + 'static> Learner<M> {
             }
         };
         let (loss, mut gradient) = match loss.into() {
-            Parts::One(loss) => differentiate(&self.module, loss),
-            Parts::Two(first, second) => {
+            Parts(loss, None) => differentiate(&self.module, loss),
+            Parts(first, Some(second)) => {
                 let module = self.module.clone();
                 let ((a, mut gradient), (b, other)) = self.crew.both(
                     || differentiate(&self.module, first),

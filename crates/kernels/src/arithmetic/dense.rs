@@ -215,29 +215,25 @@ mod tests {
             let gradients = every_way(&ParameterGradients { x, dz, shape });
             let inputs_gradients = every_way(&InputGradient { dz, w, shape });
             for (way, y) in &layers {
-                for i in 0..rows * outputs {
+                for (i, y) in y.iter().enumerate() {
                     let (r, c) = (i / outputs, i % outputs);
                     let (s, m) = sum(inputs, |k| at(x, inputs, r, k) * at(w, outputs, k, c));
-                    close(way, y[i], (s + f64::from(b[c]), m));
+                    close(way, *y, (s + f64::from(b[c]), m));
                 }
             }
             for (way, (dw, db)) in &gradients {
-                for i in 0..inputs * outputs {
+                for (i, dw) in dw.iter().enumerate() {
                     let (r, c) = (i / outputs, i % outputs);
-                    close(way, dw[i], sum(rows, |k| at(x, inputs, k, r) * at(dz, outputs, k, c)));
+                    close(way, *dw, sum(rows, |k| at(x, inputs, k, r) * at(dz, outputs, k, c)));
                 }
                 for (c, db) in db.iter().enumerate() {
                     close(way, *db, sum(rows, |k| at(dz, outputs, k, c)));
                 }
             }
             for (way, dx) in &inputs_gradients {
-                for i in 0..rows * inputs {
+                for (i, dx) in dx.iter().enumerate() {
                     let (r, c) = (i / inputs, i % inputs);
-                    close(
-                        way,
-                        dx[i],
-                        sum(outputs, |k| at(dz, outputs, r, k) * at(w, outputs, c, k)),
-                    );
+                    close(way, *dx, sum(outputs, |k| at(dz, outputs, r, k) * at(w, outputs, c, k)));
                 }
             }
             if let [_, narrow, wide] = &layers[..] {

@@ -112,8 +112,8 @@ impl Method {
             Self::A2c(c) => a2c::loss(c, networks, &Crew::alone(), batch),
         };
         let total = match loss.parts {
-            Parts::One(total) => total,
-            Parts::Two(actor, critic) => actor + critic,
+            Parts(total, None) => total,
+            Parts(actor, Some(critic)) => actor + critic,
         };
         params::flatten_gradients(networks, &mut total.backward())
     }

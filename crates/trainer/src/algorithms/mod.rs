@@ -87,8 +87,8 @@ impl Loss {
         }
         let critic = value.clone() * value_coef;
         let parts = match networks.independent_value() {
-            Some(_) => Parts::Two(actor, critic),
-            None => Parts::One(actor + critic),
+            Some(_) => Parts(actor, Some(critic)),
+            None => Parts::from(actor + critic),
         };
         Self { parts, policy, value, entropy }
     }
