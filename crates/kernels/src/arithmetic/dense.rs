@@ -92,17 +92,24 @@ impl Work for ParameterGradients<'_> {
     #[inline(always)]
     fn run<const WIDE: usize, const FMA: bool>(self) -> (Vec<f32>, Vec<f32>) {
         let Shape { rows, inputs, outputs } = self.shape;
+        let [x, dz] = [(self.x, inputs), (self.dz, outputs)];
+        // dW or its transpose, whichever has the wider rows: the same sums in the same order.
+        let upright = outputs >= inputs.min(WIDE);
+        let ((a, high), (b, wide)) = if upright { (x, dz) } else { (dz, x) };
         let product = Product {
-            rows: inputs,
+            rows: high,
             inner: rows,
-            columns: outputs,
-            a: self.x,
+            columns: wide,
+            a,
             a_row: 1,
-            a_column: inputs,
-            b: self.dz,
+            a_column: high,
+            b,
             bias: &[],
         };
-        let dw = product.compute::<WIDE, FMA>();
+        let mut dw = product.compute::<WIDE, FMA>();
+        if !upright {
+            dw = transposed(&dw, outputs, inputs);
+        }
         let mut db = vec![0.0; outputs];
         for dz in self.dz.chunks_exact(outputs) {
             db.iter_mut().zip(dz).for_each(|(db, dz)| *db += dz);

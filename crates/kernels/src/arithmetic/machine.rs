@@ -46,13 +46,14 @@ impl<W: Work, const WIDE: usize> pulp::NullaryFnOnce for Panels<W, WIDE> {
 }
 
 /// a·b + c.
+#[cfg(feature = "flex")]
 #[inline(always)]
 pub(crate) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// Every way that this machine can do `work`, by name.
-#[cfg(test)]
+#[cfg(all(test, feature = "flex"))]
 pub(crate) fn every_way<W: Work + Clone>(work: &W) -> Vec<(&'static str, W::Output)> {
     let mut ways = vec![("portable", work.clone().run::<8, false>())];
     #[cfg(target_arch = "x86_64")]

@@ -73,8 +73,8 @@ impl ActionBatch {
         let dims = other.dims();
         let row = row * dims..(row + 1) * dims;
         match (self, other) {
-            (Self::Discrete(to), Self::Discrete(from))
-            | (Self::MultiDiscrete { values: to, .. }, Self::MultiDiscrete { values: from, .. }) => {
+            (Self::Discrete(to), Self::Discrete(from)) => to.push(from[row.start]),
+            (Self::MultiDiscrete { values: to, .. }, Self::MultiDiscrete { values: from, .. }) => {
                 to.extend_from_slice(&from[row]);
             }
             (Self::MultiBinary { values: to, .. }, Self::MultiBinary { values: from, .. }) => {
