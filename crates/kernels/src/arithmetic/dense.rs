@@ -252,6 +252,30 @@ mod tests {
     }
 
     #[test]
+    fn a_sum_of_nothing_is_nothing() {
+        for outputs in [1, 2, 9, 81] {
+            let b = &numbers(outputs, 1);
+            let no_inputs = Shape { rows: 5, inputs: 0, outputs };
+            let f = Activation::Identity;
+            for (way, y) in every_way(&Layer { x: &[], w: &[], b, shape: no_inputs, f }) {
+                assert_eq!(y, b.repeat(5), "{way}");
+            }
+            let no_rows = Shape { rows: 0, inputs: 3, outputs };
+            let nothing = (vec![0.0; 3 * outputs], vec![0.0; outputs]);
+            for (way, gradients) in
+                every_way(&ParameterGradients { x: &[], dz: &[], shape: no_rows })
+            {
+                assert_eq!(gradients, nothing, "{way}");
+            }
+            let w = &numbers(3 * outputs, 2);
+            assert!(layer(&[], w, b, no_rows, f).is_empty());
+            assert!(input_gradient(&[], w, no_rows).is_empty());
+        }
+        let no_outputs = Shape { rows: 2, inputs: 3, outputs: 0 };
+        assert_eq!(input_gradient(&[], &[], no_outputs), [0.0; 6]);
+    }
+
+    #[test]
     fn a_row_has_the_same_bits_in_every_batch() {
         let (inputs, outputs) = (70, 81);
         let (w, b) = (numbers(inputs * outputs, 1), numbers(outputs, 2));

@@ -49,9 +49,13 @@ struct Panel<'a, const N: usize> {
 }
 
 impl Product<'_> {
-    /// bias + A·B, `[rows, columns]`; every sum runs from the first product to the last.
+    /// bias + A·B, `[rows, columns]`; every sum runs from the first product to the last, and a sum of
+    /// nothing is 0.
     #[inline(always)]
     pub(crate) fn compute<const WIDE: usize, const FMA: bool>(self) -> Vec<f32> {
+        if self.rows == 0 || self.inner == 0 {
+            return self.starts();
+        }
         let mut c = vec![0.0; self.rows * self.columns];
         let mut from = 0;
         while self.columns - from >= WIDE {
@@ -107,6 +111,14 @@ impl Product<'_> {
             // A few numbers: a loop is quicker than a copy of a length that is not known.
             c[columns.clone()].iter_mut().zip(sums).for_each(|(c, sum)| *c = *sum);
         }
+    }
+
+    /// What the rows start from, `[rows, columns]`.
+    fn starts(&self) -> Vec<f32> {
+        if self.bias.is_empty() {
+            return vec![0.0; self.rows * self.columns];
+        }
+        self.bias.repeat(self.rows)
     }
 
     /// What these columns start from, with zeros up to N.
