@@ -120,7 +120,7 @@ impl Collector {
         let statistics = normalizer.statistics();
         let deviation = |column| (statistics.variance(column) + normalizer.epsilon()).sqrt();
         policy.with_input_scale(InputScale {
-            mean: statistics.mean().to_vec(),
+            mean: (0..normalizer.len()).map(|column| statistics.mean(column)).collect(),
             deviation: (0..normalizer.len()).map(deviation).collect(),
             clip: normalizer.clip(),
         })
@@ -151,10 +151,10 @@ impl Collector {
             let taken = self.config.action.to_env(acted.drawn);
             self.env.step(env_actions(&taken), self.out.rows(lanes, width))?;
             self.observe()?;
+            rollout.rewards.extend(self.rewards()?);
             for lane in 0..lanes {
                 let (reward, ending) = (self.out.rewards[lane], self.out.endings[lane]);
                 episodes.extend(self.count(lane, reward, ending, (t + 1) * lanes));
-                rollout.rewards.push(self.scale(lane, reward, ending)?);
                 if ending == Some(Ending::Truncated) {
                     finals.push(t * lanes + lane, self.out.final_row(lane, width));
                 }
@@ -252,16 +252,14 @@ impl Collector {
         Ok(())
     }
 
-    /// The reward as the algorithm sees it.
-    fn scale(
-        &mut self,
-        lane: usize,
-        reward: f64,
-        ending: Option<Ending>,
-    ) -> Result<f64, TrainError> {
-        let Some(normalizer) = &mut self.reward_normalizer else { return Ok(reward) };
-        normalizer.update(lane, reward, ending)?;
-        Ok(normalizer.normalize(reward))
+    /// The rewards as the algorithm sees them, normalised by a statistic that has seen every lane's.
+    fn rewards(&mut self) -> Result<Vec<f64>, TrainError> {
+        let rewards = &self.out.rewards;
+        let Some(normalizer) = &mut self.reward_normalizer else { return Ok(rewards.clone()) };
+        for (lane, (&reward, &ending)) in rewards.iter().zip(&self.out.endings).enumerate() {
+            normalizer.update(lane, reward, ending)?;
+        }
+        Ok(rewards.iter().map(|&reward| normalizer.normalize(reward)).collect())
     }
 
     /// Adds a step to a lane's episode, and returns the episode if that was its last.
@@ -418,10 +416,13 @@ impl Finals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use elegante_env::{BoxSpace, Discrete, Env, EnvError, Reset, Space, Step, TimeLimit};
+    use elegante_env::{
+        Actions, BoxSpace, Discrete, Env, EnvError, Reset, Space, Step, TimeLimit,
+        wrappers::{NormalizeObservation, NormalizeReward},
+    };
     use elegante_policy::{ActionHead, Cell, DeviceChoice, Init, MlpConfig};
 
-    /// Shows 1 and the time, and never ends by itself.
+    /// Shows 1 and the time, which is the reward too, and never ends by itself.
     struct Clock(f32);
 
     impl Env for Clock {
@@ -444,8 +445,22 @@ mod tests {
         fn step(&mut self, _: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
             self.0 += 1.0;
             obs.copy_from_slice(&[1.0, self.0]);
-            Ok(Step::going(1.0))
+            Ok(Step::going(f64::from(self.0)))
         }
+    }
+
+    /// A clock that is cut off after 3 steps, and one after 4.
+    fn clocks() -> Vec<AnyEnv> {
+        [3, 4].map(|limit| AnyEnv::new(TimeLimit::new(Clock(0.0), limit).unwrap())).into()
+    }
+
+    fn actor_critic(network: MlpConfig) -> ActorCritic {
+        let shared = network.shared;
+        let mut config = PolicyConfig::new(2, ActionHead::Categorical { n: 2 }, network);
+        config.value_output = shared;
+        let mut rng = EnvRng::new(3);
+        let device = DeviceChoice::Auto.open().unwrap();
+        ActorCritic::init(&config, &mut rng.clone(), &mut rng, &device).unwrap()
     }
 
     /// Vₜ and Vₜ₊₁ of every step of one lane whose episodes are cut after `limit` steps, one after the
@@ -469,7 +484,6 @@ mod tests {
 
     #[test]
     fn the_next_value_is_that_of_what_a_step_led_to_before_any_reset() {
-        let device = DeviceChoice::Auto.open().unwrap();
         for recurrent in [Cell::None, Cell::Gru, Cell::Lstm] {
             for shared in [false, true] {
                 let network = MlpConfig {
@@ -480,21 +494,14 @@ mod tests {
                     shared,
                     ..MlpConfig::default()
                 };
-                let mut config = PolicyConfig::new(2, ActionHead::Categorical { n: 2 }, network);
-                config.value_output = shared;
-                let mut rng = EnvRng::new(3);
-                let networks =
-                    ActorCritic::init(&config, &mut rng.clone(), &mut rng, &device).unwrap();
-                let envs = [3, 4]
-                    .map(|limit| AnyEnv::new(TimeLimit::new(Clock(0.0), limit).unwrap()))
-                    .into();
+                let networks = actor_critic(network);
                 let options = Options {
                     gamma: 0.9,
                     normalize_observations: false,
                     normalize_rewards: false,
                     sde_sample_steps: 0,
                 };
-                let mut collector = Collector::new(envs, 0, &networks, options).unwrap();
+                let mut collector = Collector::new(clocks(), 0, &networks, options).unwrap();
                 // The second rollout begins and ends in the middle of episodes.
                 let rollouts = [5, 6].map(|steps| collector.collect(&networks, steps).unwrap().0);
                 for (lane, limit) in [3, 4].into_iter().enumerate() {
@@ -513,6 +520,30 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn every_lane_is_normalised_as_the_wrappers_do_it() {
+        let networks = actor_critic(MlpConfig { hidden: vec![8], ..MlpConfig::default() });
+        let options = Options {
+            gamma: 0.9,
+            normalize_observations: true,
+            normalize_rewards: true,
+            sde_sample_steps: 0,
+        };
+        let mut collector = Collector::new(clocks(), 0, &networks, options).unwrap();
+        let (rollout, _) = collector.collect(&networks, 12).unwrap();
+
+        let rewards = RewardNormalizer::new(2, 0.9).unwrap();
+        let env = NormalizeReward::vector(VecEnv::new(clocks()).unwrap(), rewards);
+        let mut env = NormalizeObservation::vector(env, None).unwrap();
+        let mut out = Buffers::new(2, 2);
+        env.reset(0, &mut out.observations).unwrap();
+        for t in 0..12 {
+            assert_eq!(rollout.observations[4 * t..4 * t + 4], out.observations, "step {t}");
+            env.step(Actions::Discrete(&[0, 0]), out.rows(2, 2)).unwrap();
+            assert_eq!(rollout.rewards[2 * t..2 * t + 2], out.rewards, "step {t}");
         }
     }
 }

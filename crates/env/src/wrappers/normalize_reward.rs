@@ -6,17 +6,17 @@ use super::{RunningMeanStd, again, lane_of, load, save, step_inner, wrong_option
 use crate::{Actions, Ending, Env, EnvError, Reset, Step, StepOut, VectorEnv};
 
 /// r/√(σ² + ε), clipped to ±10, where σ² is the running variance of the discounted return
-/// Gₜ = γ Gₜ₋₁ + rₜ of every lane, begun anew after every ending. No mean is subtracted: that would
-/// change which policy is best.
+/// Gₜ = γ Gₜ₋₁ + rₜ of every lane, begun anew after every ending, as Stable-Baselines3's `VecNormalize`
+/// has it; see [`RunningMeanStd`]. No mean is subtracted: that would change which policy is best.
 ///
 /// ```
 /// use elegante_env::wrappers::RewardNormalizer;
 ///
 /// let mut normalizer = RewardNormalizer::new(1, 0.5)?;
 /// for reward in [4.0, 8.0] {
-///     normalizer.update(0, reward, None)?; // returns 4, then 10: variance 9
+///     normalizer.update(0, reward, None)?; // returns 4, then 10: variance 9, or nearly
 /// }
-/// assert!((normalizer.normalize(6.0) - 2.0).abs() < 1e-8);
+/// assert!((normalizer.normalize(6.0) - 2.0).abs() < 1e-3);
 /// # Ok::<(), elegante_env::EnvError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -319,7 +319,8 @@ mod tests {
             normalizer.begin(0);
             normalizer.update(0, 2.0, None).unwrap();
             assert_eq!(normalizer.returns, [2.0, 1.0]);
-            assert_eq!(normalizer.statistics().mean(), [(8.0 + 8.0 + 5.0 + 1.0 + 2.0) / 5.0]);
+            let mean = (8.0 + 8.0 + 5.0 + 1.0 + 2.0) / 5.0001;
+            assert!((normalizer.statistics().mean(0) - mean).abs() < 1e-14);
         }
     }
 

@@ -4,27 +4,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::EnvError;
 
-/// Mean and variance of every column of rows that arrive over time, in f64.
+/// What is assumed before the first row, in rows: statistics begin at mean 0 and variance 1 with this
+/// weight.
+const PRIOR: f64 = 1e-4;
+
+/// Mean and variance of every column of rows that arrive over time, in f64, from a beginning at mean 0
+/// and variance 1 that weighs as much as 1e-4 of a row: the numbers of `RunningMeanStd` in Gymnasium and
+/// in Stable-Baselines3.
 ///
-/// Rows are taken one by one in their order (Welford, 1962), so that the numbers do not depend on how
-/// they are grouped into calls. [`merge`](Self::merge) joins the statistics of two sources (Chan, Golub
-/// & LeVeque, 1983).
+/// Those merge batch by batch (Chan, Golub & LeVeque, 1983). Here rows are taken one by one in their
+/// order (Welford, 1962), and the beginning is merged in whenever a number is asked for. That is the same
+/// sum, and the numbers do not depend on how rows are grouped into calls. (A batch of float32 NumPy adds
+/// up in float32, so that with such the two agree to float32's digits only.)
+/// [`merge`](Self::merge) joins what two sources have seen.
 ///
 /// ```
 /// use elegante_env::wrappers::RunningMeanStd;
 ///
-/// let mut statistics = RunningMeanStd::new(2);
-/// statistics.update(&[1.0f32, 10.0, 3.0, 30.0])?; // two rows
-/// assert_eq!((statistics.count(), statistics.mean()), (2, &[2.0, 20.0][..]));
-/// assert_eq!((statistics.variance(0), statistics.variance(1)), (1.0, 100.0));
+/// let mut statistics = RunningMeanStd::new(1);
+/// assert_eq!((statistics.mean(0), statistics.variance(0)), (0.0, 1.0));
+/// statistics.update(&[1.0f32, 3.0])?; // two rows
+/// assert_eq!(statistics.count(), 2);
+/// // (0·1e-4 + 1 + 3)/2.0001, and near it the variance of 1 and 3.
+/// assert!((statistics.mean(0) - 4.0 / 2.0001).abs() < 1e-15);
+/// assert!((statistics.variance(0) - 1.0).abs() < 1e-3);
 /// # Ok::<(), elegante_env::EnvError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct RunningMeanStd {
     count: u64,
+    /// Mean of the rows alone.
     mean: Vec<f64>,
-    /// Sum of the squared deviations from the mean.
+    /// Sum of the rows' squared deviations from that mean.
     squares: Vec<f64>,
 }
 
@@ -71,15 +83,19 @@ impl RunningMeanStd {
         self.count
     }
 
-    /// Mean of each column; 0 before the first row.
-    pub fn mean(&self) -> &[f64] {
-        &self.mean
+    /// Mean μ of a column, the beginning's share included; 0 before the first row.
+    pub fn mean(&self, column: usize) -> f64 {
+        let rows = self.count as f64;
+        self.mean[column] * (rows / (rows + PRIOR))
     }
 
-    /// Variance of a column about its mean, Σ(x − μ)²/n; 1 before the second row, when nothing is
-    /// known of it.
+    /// Variance of a column about its mean, Σ(x − μ)²/n, the beginning's share included; 1 before the
+    /// first row.
     pub fn variance(&self, column: usize) -> f64 {
-        if self.count < 2 { 1.0 } else { self.squares[column] / self.count as f64 }
+        let (rows, mean) = (self.count as f64, self.mean[column]);
+        let total = rows + PRIOR;
+        // Each side's own squares, and those of the distance between their means, m and 0.
+        (self.squares[column] + PRIOR + mean * mean * (rows * PRIOR / total)) / total
     }
 
     /// Takes in `[rows × len]` numbers.
@@ -113,7 +129,7 @@ impl RunningMeanStd {
         }
     }
 
-    /// Takes in all that `other` has seen.
+    /// Takes in all the rows that `other` has seen; the beginning counts once.
     ///
     /// # Errors
     /// When it has another number of columns.
@@ -141,12 +157,13 @@ mod tests {
     use crate::EnvRng;
     use rand::RngExt;
 
-    /// Mean and variance in two passes.
+    /// Mean and variance in two passes over the rows and 1e-4 of a row with mean 0 and variance 1.
     fn two_passes(rows: &[f32], len: usize, column: usize) -> (f64, f64) {
         let values: Vec<f64> = rows.chunks_exact(len).map(|row| f64::from(row[column])).collect();
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let weight = values.len() as f64 + 1e-4;
+        let mean = values.iter().sum::<f64>() / weight;
         let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
-        (mean, squares / values.len() as f64)
+        (mean, (squares + 1e-4 * (1.0 + mean * mean)) / weight)
     }
 
     /// 400 rows of three columns, the second far from zero.
@@ -161,7 +178,7 @@ mod tests {
         assert_eq!(statistics.count(), (rows.len() / 3) as u64);
         for column in 0..3 {
             let (mean, variance) = two_passes(rows, 3, column);
-            assert!((statistics.mean()[column] / mean - 1.0).abs() < 1e-13);
+            assert!((statistics.mean(column) / mean - 1.0).abs() < 1e-13);
             assert!((statistics.variance(column) / variance - 1.0).abs() < 1e-9);
         }
     }
@@ -208,7 +225,7 @@ mod tests {
         assert!(words.contains("lane 1") && words.contains("entry 1"), "{words}");
         assert_eq!(statistics, RunningMeanStd::new(2));
         assert!(RunningMeanStd::new(0).update(&[1.0f32]).is_err());
-        assert_eq!(statistics.variance(1), 1.0, "nothing is known yet");
+        assert_eq!((statistics.mean(1), statistics.variance(1)), (0.0, 1.0), "no row was seen");
     }
 
     #[test]
@@ -217,6 +234,12 @@ mod tests {
         statistics.update(&rows()).unwrap();
         let json = serde_json::to_string(&statistics).unwrap();
         assert_eq!(serde_json::from_str::<RunningMeanStd>(&json).unwrap(), statistics);
+        // Rows alone are written down; what statistics begin with is not.
+        let two_rows = r#"{"count":2,"mean":[2.0],"squares":[2.0]}"#;
+        let two_rows: RunningMeanStd = serde_json::from_str(two_rows).unwrap();
+        let mut same = RunningMeanStd::new(1);
+        same.update(&[1.0f32, 3.0]).unwrap();
+        assert_eq!(two_rows, same);
         for wrong in [
             r#"{"count":2,"mean":[0.0],"squares":[-1.0]}"#,
             r#"{"count":2,"mean":[0.0],"squares":[]}"#,
