@@ -9,6 +9,7 @@ use crate::{
     advantages::{Segment, discounts, gae, traces},
     bridge::{mask, matrix, vector},
     crew::Crew,
+    minibatches::normalized,
 };
 
 /// What T steps of n lanes brought; row t·n + i is step t of lane i.
@@ -145,6 +146,14 @@ impl Minibatch {
     /// Numbers of the minibatch as a tensor.
     pub(crate) fn tensor(&self, numbers: &[f64]) -> Tensor<1> {
         vector(numbers, &self.device)
+    }
+
+    /// Âₜ of every row, or how far each lies from the minibatch's mean, in its deviations.
+    pub(crate) fn advantages(&self, normalize: bool) -> Tensor<1> {
+        if normalize {
+            return self.tensor(&normalized(&self.advantages));
+        }
+        self.tensor(&self.advantages)
     }
 
     /// πθ(·|sₜ) and Vφ(sₜ) of every row, by the networks as they are now.

@@ -8,18 +8,19 @@
 //!     θ ← RMSprop(θ, ∇θL clipped to a global norm)                   ∇ by burn's autodiff
 //! ```
 
-use burn::tensor::Device;
 use elegante_policy::{ActorCritic, Policy};
 
+use super::{
+    Batch, Learnt, Method, Setup,
+    actor_critic::{Loss, Pair, learnt},
+};
 use crate::{
     A2cConfig, TrainError,
-    algorithms::{Batch, Learnt, Loss, Method, Setup, learnt},
     checkpoint::Checkpoint,
-    collector::{Collector, Options},
+    collector::Options,
     crew::Crew,
     loss::{advantage_policy_gradient, value_mse},
     metrics::Means,
-    minibatches::normalized,
     optim::Learner,
     rollout::{Minibatch, Rollout},
     schedule::Left,
@@ -28,53 +29,41 @@ use crate::{
 /// The state of A2C: environments, and networks that learn.
 pub(crate) struct A2c {
     config: A2cConfig,
-    collector: Collector,
-    networks: Learner<ActorCritic>,
-    device: Device,
+    pair: Pair,
 }
 
 impl A2c {
     pub(crate) fn new(config: &A2cConfig, setup: Setup<'_>) -> Result<Self, TrainError> {
-        let networks = setup.new_actor_critic()?;
-        let Setup { envs, seed, device, threads, .. } = setup;
+        let c = config;
         let options = Options {
-            gamma: config.gamma,
-            normalize_observations: config.normalize_observations,
-            normalize_rewards: config.normalize_rewards,
-            sde_sample_steps: config.sde_sample_steps,
+            gamma: c.gamma,
+            normalize_observations: c.normalize_observations,
+            normalize_rewards: c.normalize_rewards,
+            sde_sample_steps: c.sde_sample_steps,
         };
-        let (decay, epsilon) = (config.rms_decay, config.rms_epsilon);
-        Ok(Self {
-            collector: Collector::new(envs, seed, &networks, options)?,
-            networks: Learner::rms_prop(networks, decay, epsilon, config.max_grad_norm)
-                .on_threads(threads),
-            config: config.clone(),
-            device,
-        })
+        let rms_prop =
+            |networks| Learner::rms_prop(networks, c.rms_decay, c.rms_epsilon, c.max_grad_norm);
+        Ok(Self { pair: Pair::new(setup, options, rms_prop)?, config: config.clone() })
     }
 
     fn learn(&mut self, rollout: &Rollout, left: f64, update: u64) -> Result<Learnt, TrainError> {
         let c = &self.config;
         let targets = rollout.targets(c.gamma, c.gae_lambda);
         let all: Vec<usize> = (0..rollout.units()).collect();
-        let batch = rollout.gather(&targets, &all, &self.device);
+        let batch = rollout.gather(&targets, &all, &self.pair.device);
         let learning_rate = c.schedule.at(c.learning_rate, left);
         let mut means = Means::default();
-        descend(c, &mut self.networks, &batch, learning_rate, update, &mut means)?;
+        descend(c, &mut self.pair.networks, &batch, learning_rate, update, &mut means)?;
         Ok(learnt(means, rollout, &targets, learning_rate))
     }
 }
 
 /// The loss of a batch with the networks as they are.
 pub(super) fn loss(c: &A2cConfig, networks: &ActorCritic, crew: &Crew, batch: &Minibatch) -> Loss {
-    let advantages = if c.normalize_advantages {
-        normalized(&batch.advantages)
-    } else {
-        batch.advantages.clone()
-    };
+    let advantages = batch.advantages(c.normalize_advantages);
     let (π, value) = batch.evaluate(networks, crew);
     let log_prob = π.log_prob(batch.actions.clone());
-    let policy = advantage_policy_gradient(log_prob, batch.tensor(&advantages));
+    let policy = advantage_policy_gradient(log_prob, advantages);
     let value = value_mse(value, batch.tensor(&batch.returns));
     Loss::new(networks, policy, π.entropy().mean(), value, [c.entropy_coef, c.value_coef])
 }
@@ -90,37 +79,29 @@ pub(super) fn descend(
 ) -> Result<(), TrainError> {
     let loss = loss(c, &networks.module, &networks.crew, batch);
     loss.tell(means);
-    let descent = networks.descend(loss.parts, learning_rate, update)?;
-    means.add("loss", descent.loss);
-    means.add("grad_norm", descent.grad_norm);
-    Ok(())
+    loss.descend(networks, learning_rate, update, means)
 }
 
 impl Method for A2c {
     fn update(&mut self, left: Left, update: u64) -> Result<Batch, TrainError> {
-        let acting = self.networks.module.valid();
-        let (rollout, episodes) = self.collector.collect(&acting, self.config.n_steps)?;
-        let before = self.networks.clone();
+        let (rollout, episodes) = self.pair.collect(self.config.n_steps)?;
+        let before = self.pair.networks.clone();
         // As in Stable-Baselines3, whose presets these are, a schedule looks at what is left after the
         // rollout.
         let learnt = self.learn(&rollout, left.after(rollout.len()), update);
-        if learnt.is_err() {
-            self.networks = before;
-        }
-        Ok(Batch { steps: rollout.len(), episodes, learnt: learnt? })
+        let learnt = learnt.inspect_err(|_| self.pair.networks = before)?;
+        Ok(Batch { steps: rollout.len(), episodes, learnt })
     }
 
     fn acting(&self) -> Policy {
-        self.collector.export(self.networks.module.policy().valid())
+        self.pair.acting()
     }
 
     fn save(&self, checkpoint: &mut Checkpoint) {
-        checkpoint.put("networks", &self.networks);
-        self.collector.save(checkpoint);
+        self.pair.save(checkpoint);
     }
 
     fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<Vec<usize>, TrainError> {
-        checkpoint.get("networks", &mut self.networks)?;
-        self.collector.restore(checkpoint)
+        self.pair.restore(checkpoint)
     }
 }

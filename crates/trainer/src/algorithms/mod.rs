@@ -1,6 +1,7 @@
 //! The algorithms: one file each, that calls shared functions in the order of its pseudo-code.
 
 mod a2c;
+mod actor_critic;
 #[cfg(test)]
 mod against_torch;
 mod ppo;
@@ -14,10 +15,7 @@ use burn::tensor::{Device, Tensor};
 use crate::{
     Algorithm, TrainError,
     checkpoint::Checkpoint,
-    metrics::{Episode, Means, Values},
-    optim::Parts,
-    returns::explained_variance,
-    rollout::{Rollout, Targets},
+    metrics::{Episode, Values},
     schedule::Left,
     streams::{Purpose, stream},
 };
@@ -62,50 +60,6 @@ pub(crate) struct Learnt {
     pub(crate) learning_rate: f64,
     /// What only some algorithms have.
     pub(crate) values: Values,
-}
-
-/// The loss of an actor and critic, with what it is made of.
-struct Loss {
-    parts: Parts,
-    policy: Tensor<1>,
-    value: Tensor<1>,
-    entropy: Tensor<1>,
-}
-
-impl Loss {
-    /// L = L_π − c_H H + c_V L_V, the last by itself where the networks have nothing in common.
-    fn new(
-        networks: &ActorCritic,
-        policy: Tensor<1>,
-        entropy: Tensor<1>,
-        value: Tensor<1>,
-        [entropy_coef, value_coef]: [f64; 2],
-    ) -> Self {
-        let mut actor = policy.clone();
-        if entropy_coef != 0.0 {
-            actor = actor - entropy.clone() * entropy_coef;
-        }
-        let critic = value.clone() * value_coef;
-        let parts = match networks.independent_value() {
-            Some(_) => Parts(actor, Some(critic)),
-            None => Parts::from(actor + critic),
-        };
-        Self { parts, policy, value, entropy }
-    }
-
-    /// Notes the terms.
-    fn tell(&self, means: &mut Means) {
-        means.add("policy_loss", self.policy.clone().into_scalar::<f64>());
-        means.add("value_loss", self.value.clone().into_scalar::<f64>());
-        means.add("entropy", self.entropy.clone().into_scalar::<f64>());
-    }
-}
-
-/// What an update of an actor and critic has to tell, from the means over its minibatches.
-fn learnt(mut means: Means, rollout: &Rollout, targets: &Targets, learning_rate: f64) -> Learnt {
-    means.add("explained_variance", explained_variance(&targets.returns, &rollout.values));
-    let [loss, entropy, grad_norm] = ["loss", "entropy", "grad_norm"].map(|name| means.take(name));
-    Learnt { loss, entropy, grad_norm, learning_rate, values: means.finish() }
 }
 
 /// What every algorithm is made from.

@@ -11,19 +11,21 @@
 //!         stop early if KL(π_old, πθ) > 1.5 · target
 //! ```
 
-use burn::tensor::Device;
 use elegante_env::EnvRng;
 use elegante_policy::{ActorCritic, Policy};
 
+use super::{
+    Batch, Learnt, Method, Setup,
+    actor_critic::{Loss, Pair, learnt},
+};
 use crate::{
     PpoConfig, TrainError,
-    algorithms::{Batch, Learnt, Loss, Method, Setup, learnt},
     checkpoint::Checkpoint,
-    collector::{Collector, Options},
+    collector::Options,
     crew::Crew,
     loss::{clipped_surrogate, clipped_value_mse, value_mse},
     metrics::Means,
-    minibatches::{Minibatches, normalized},
+    minibatches::Minibatches,
     optim::Learner,
     rollout::{Minibatch, Rollout},
     schedule::Left,
@@ -33,32 +35,25 @@ use crate::{
 /// The state of PPO: environments, networks that learn, and what shuffles the steps.
 pub(crate) struct Ppo {
     config: PpoConfig,
-    collector: Collector,
-    networks: Learner<ActorCritic>,
+    pair: Pair,
     shuffle: EnvRng,
-    device: Device,
 }
 
 impl Ppo {
     pub(crate) fn new(config: &PpoConfig, setup: Setup<'_>) -> Result<Self, TrainError> {
-        let networks = setup.new_actor_critic()?;
-        let Setup { envs, seed, device, threads, .. } = setup;
+        let c = config;
         let options = Options {
-            gamma: config.gamma,
-            normalize_observations: config.normalize_observations,
-            normalize_rewards: config.normalize_rewards,
-            sde_sample_steps: config.sde_sample_steps,
+            gamma: c.gamma,
+            normalize_observations: c.normalize_observations,
+            normalize_rewards: c.normalize_rewards,
+            sde_sample_steps: c.sde_sample_steps,
         };
-        let remembering = networks.memory() > 0;
-        Minibatches::new(config.batch_size, config.n_steps, envs.len(), remembering)?;
-        Ok(Self {
-            collector: Collector::new(envs, seed, &networks, options)?,
-            networks: Learner::adam(networks, config.adam_epsilon, config.max_grad_norm)
-                .on_threads(threads),
-            shuffle: stream(seed, Purpose::Shuffle, 0),
-            config: config.clone(),
-            device,
-        })
+        let (lanes, shuffle) = (setup.envs.len(), stream(setup.seed, Purpose::Shuffle, 0));
+        let adam = |networks| Learner::adam(networks, c.adam_epsilon, c.max_grad_norm);
+        let pair = Pair::new(setup, options, adam)?;
+        let remembering = pair.networks.module.memory() > 0;
+        Minibatches::new(c.batch_size, c.n_steps, lanes, remembering)?;
+        Ok(Self { pair, shuffle, config: config.clone() })
     }
 
     /// K epochs over the rollout.
@@ -74,10 +69,10 @@ impl Ppo {
         let mut means = Means::default();
         'epochs: for _ in 0..c.epochs {
             for units in deal.shuffled(&mut self.shuffle) {
-                let batch = rollout.gather(&targets, &units, &self.device);
+                let batch = rollout.gather(&targets, &units, &self.pair.device);
                 let kl = descend(
                     &self.config,
-                    &mut self.networks,
+                    &mut self.pair.networks,
                     &batch,
                     (learning_rate, ε),
                     update,
@@ -101,17 +96,13 @@ pub(super) fn loss(
     batch: &Minibatch,
     ε: f64,
 ) -> (Loss, Vec<f64>) {
-    let advantages = if c.normalize_advantages {
-        normalized(&batch.advantages)
-    } else {
-        batch.advantages.clone()
-    };
     let (π, value) = batch.evaluate(networks, crew);
     let log_prob = π.log_prob(batch.actions.clone());
     let old_log_prob = batch.tensor(&batch.old_log_probs);
     let log_ratio = log_prob.clone() - old_log_prob.clone();
 
-    let policy = clipped_surrogate(log_prob, old_log_prob, batch.tensor(&advantages), ε);
+    let advantages = batch.advantages(c.normalize_advantages);
+    let policy = clipped_surrogate(log_prob, old_log_prob, advantages, ε);
     let returns = batch.tensor(&batch.returns);
     let value = match c.clip_value {
         Some(ε) => clipped_value_mse(value, batch.tensor(&batch.old_values), returns, ε),
@@ -141,9 +132,7 @@ pub(super) fn descend(
     if c.target_kl.is_some_and(|target| kl > 1.5 * target) {
         return Ok(kl);
     }
-    let descent = networks.descend(loss.parts, learning_rate, update)?;
-    means.add("loss", descent.loss);
-    means.add("grad_norm", descent.grad_norm);
+    loss.descend(networks, learning_rate, update, means)?;
     Ok(kl)
 }
 
@@ -160,31 +149,26 @@ fn share(values: &[f64], of: impl Fn(f64) -> bool) -> f64 {
 
 impl Method for Ppo {
     fn update(&mut self, left: Left, update: u64) -> Result<Batch, TrainError> {
-        let acting = self.networks.module.valid();
-        let (rollout, episodes) = self.collector.collect(&acting, self.config.n_steps)?;
-        let before = self.networks.clone();
+        let (rollout, episodes) = self.pair.collect(self.config.n_steps)?;
+        let before = self.pair.networks.clone();
         // As in Stable-Baselines3, whose presets these are, a schedule looks at what is left after the
         // rollout.
         let learnt = self.learn(&rollout, left.after(rollout.len()), update);
-        if learnt.is_err() {
-            self.networks = before;
-        }
-        Ok(Batch { steps: rollout.len(), episodes, learnt: learnt? })
+        let learnt = learnt.inspect_err(|_| self.pair.networks = before)?;
+        Ok(Batch { steps: rollout.len(), episodes, learnt })
     }
 
     fn acting(&self) -> Policy {
-        self.collector.export(self.networks.module.policy().valid())
+        self.pair.acting()
     }
 
     fn save(&self, checkpoint: &mut Checkpoint) {
-        checkpoint.put("networks", &self.networks);
         checkpoint.note("shuffle", &self.shuffle);
-        self.collector.save(checkpoint);
+        self.pair.save(checkpoint);
     }
 
     fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<Vec<usize>, TrainError> {
-        checkpoint.get("networks", &mut self.networks)?;
         self.shuffle = checkpoint.recall("shuffle")?;
-        self.collector.restore(checkpoint)
+        self.pair.restore(checkpoint)
     }
 }
