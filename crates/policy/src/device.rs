@@ -51,6 +51,11 @@ impl DeviceChoice {
         }
     }
 
+    /// Whether it computes on the CPU, in the memory of the program.
+    pub fn on_host(self) -> bool {
+        matches!(self.resolve(), Self::Flex | Self::NdArray)
+    }
+
     /// Opens the device and runs one addition on it.
     ///
     /// # Errors

@@ -147,18 +147,8 @@ pub(crate) struct Learner<M> {
     pub(crate) crew: Crew,
 }
 
-/// A loss: one tensor, or the sum of two that have no parameter in common.
-#[derive(Clone, Debug)]
-pub(crate) struct Parts(pub(crate) Tensor<1>, pub(crate) Option<Tensor<1>>);
-
-impl From<Tensor<1>> for Parts {
-    fn from(loss: Tensor<1>) -> Self {
-        Self(loss, None)
-    }
-}
-
 /// The loss, and its derivatives with respect to all parameters of `module`.
-fn differentiate(module: &impl Parameters, loss: Tensor<1>) -> (f64, Vec<f32>) {
+pub(crate) fn differentiate(module: &impl Parameters, loss: Tensor<1>) -> (f64, Vec<f32>) {
     let mut gradients = loss.backward();
     (loss.into_scalar::<f64>(), params::flatten_gradients(module, &mut gradients))
 }
@@ -171,7 +161,7 @@ pub(crate) struct Descent {
     pub(crate) grad_norm: f64,
 }
 
-impl<M: Parameters + Clone + Send + 'static> Learner<M> {
+impl<M: Parameters + Clone> Learner<M> {
     /// A learner with Adam.
     pub(crate) fn adam(module: M, epsilon: f64, max_grad_norm: f64) -> Self {
         let optimizer = Optimizer::Adam(Adam::new(module.count(), epsilon));
@@ -189,15 +179,29 @@ impl<M: Parameters + Clone + Send + 'static> Learner<M> {
         Self { crew: Crew::new(threads), ..self }
     }
 
-    /// Makes one step down the gradient of `loss`, the sum of its parts; where there are two, they
-    /// have no parameter in common, and the crew may differentiate them side by side.
+    /// Makes one step down the gradient of `loss`.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub(crate) fn descend(
+        &mut self,
+        loss: Tensor<1>,
+        learning_rate: f64,
+        update: u64,
+    ) -> Result<Descent, TrainError> {
+        let (loss, gradient) = differentiate(&self.module, loss);
+        self.step(loss, gradient, learning_rate, update)
+    }
+
+    /// Makes one step down `gradient`, that of `loss`.
     ///
     /// # Errors
     /// When the loss, its gradient or a new weight is not finite; the module is then as it was, the
     /// optimiser perhaps not.
-    pub(crate) fn descend(
+    pub(crate) fn step(
         &mut self,
-        loss: impl Into<Parts>,
+        loss: f64,
+        mut gradient: Vec<f32>,
         learning_rate: f64,
         update: u64,
     ) -> Result<Descent, TrainError> {
@@ -206,18 +210,6 @@ impl<M: Parameters + Clone + Send + 'static> Learner<M> {
                 Ok(value)
             } else {
                 Err(TrainError::NotFinite { update, what, value })
-            }
-        };
-        let (loss, mut gradient) = match loss.into() {
-            Parts(loss, None) => differentiate(&self.module, loss),
-            Parts(first, Some(second)) => {
-                let module = self.module.clone();
-                let ((a, mut gradient), (b, other)) = self.crew.both(
-                    || differentiate(&self.module, first),
-                    move || differentiate(&module, second),
-                );
-                gradient.iter_mut().zip(other).for_each(|(g, other)| *g += other);
-                (a + b, gradient)
             }
         };
         finite("loss", loss)?;

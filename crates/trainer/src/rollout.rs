@@ -1,6 +1,8 @@
 //! Fixed-length rollouts: T steps in every lane, time-major, episodes running on from one rollout to
 //! the next.
 
+use std::sync::Arc;
+
 use burn::tensor::{Bool, Device, Tensor};
 use elegante_env::Ending;
 use elegante_policy::{ActionBatch, ActionHead, ActionTensor, ActorCritic, Distribution, Said};
@@ -8,7 +10,6 @@ use elegante_policy::{ActionBatch, ActionHead, ActionTensor, ActorCritic, Distri
 use crate::{
     advantages::{Segment, discounts, gae, traces},
     bridge::{mask, matrix, vector},
-    crew::Crew,
     minibatches::normalized,
 };
 
@@ -82,14 +83,37 @@ impl Rollout {
         (0..steps).flat_map(|t| units.iter().map(move |lane| t * self.lanes + lane)).collect()
     }
 
-    /// The minibatch of the given units, on `device`.
-    pub(crate) fn gather(&self, targets: &Targets, units: &[usize], device: &Device) -> Minibatch {
+    /// The minibatch of the given units.
+    pub(crate) fn gather(&self, targets: &Targets, units: &[usize], to: &Layout) -> Minibatch {
         let rows = self.rows(units);
-        let numbers = |all: &[f64]| rows.iter().map(|&row| all[row]).collect::<Vec<f64>>();
-        let observations = take(&self.observations, &rows, self.width);
+        let mut advantages = pick(&targets.advantages, &rows);
+        if to.normalize_advantages {
+            advantages = normalized(&advantages);
+        }
+        // Whole sequences hang together.
+        let each = if self.memory.is_empty() { to.shard.min(rows.len()) } else { rows.len() };
+        let share = |part: &[usize]| part.len() as f64 / rows.len() as f64;
+        let parts = rows.chunks(each).zip(advantages.chunks(each));
+        let shards = parts.map(|(part, advantages)| {
+            self.shard(targets, part, units, advantages.to_vec(), share(part), &to.device)
+        });
+        Minibatch(shards.collect())
+    }
+
+    /// Some rows of a minibatch of these units.
+    fn shard(
+        &self,
+        targets: &Targets,
+        rows: &[usize],
+        units: &[usize],
+        advantages: Vec<f64>,
+        share: f64,
+        device: &Device,
+    ) -> Shard {
+        let observations = take(&self.observations, rows, self.width);
         let outputs = self.head.outputs();
         let valid =
-            if self.valid.is_empty() { Vec::new() } else { take(&self.valid, &rows, outputs) };
+            if self.valid.is_empty() { Vec::new() } else { take(&self.valid, rows, outputs) };
         let mut actions = self.head.no_actions();
         rows.iter().for_each(|&row| actions.push_row(&self.actions, row));
         let memory = self.memory.len() / self.lanes;
@@ -98,18 +122,32 @@ impl Rollout {
             starts: rows.iter().map(|&row| self.starts[row]).collect(),
             lanes: units.len(),
         });
-        Minibatch {
+        Shard {
+            share,
             observations: matrix(observations, self.width, device),
             actions: actions.to_tensor(device),
             valid: mask(&valid, outputs, device),
-            old_log_probs: numbers(&self.log_probs),
-            old_values: numbers(&self.values),
-            advantages: numbers(&targets.advantages),
-            returns: numbers(&targets.returns),
+            old_log_probs: pick(&self.log_probs, rows),
+            old_values: pick(&self.values, rows),
+            advantages,
+            returns: pick(&targets.returns, rows),
             sequence,
             device: device.clone(),
         }
     }
+}
+
+/// How rows of a rollout become minibatches.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub(crate) normalize_advantages: bool,
+    /// Rows of a minibatch that are computed at once, at most.
+    pub(crate) shard: usize,
+    pub(crate) device: Device,
+}
+
+fn pick(all: &[f64], rows: &[usize]) -> Vec<f64> {
+    rows.iter().map(|&row| all[row]).collect()
 }
 
 /// Rows of `width` entries each, by index.
@@ -119,13 +157,30 @@ fn take<T: Copy>(all: &[T], rows: &[usize], width: usize) -> Vec<T> {
     taken
 }
 
-/// Part of a rollout, ready to learn from.
-pub(crate) struct Minibatch {
+/// Part of a rollout, ready to learn from, in the pieces that it is computed in.
+///
+/// The gradient of a mean over the rows is the sum of the pieces' gradients, each weighed by its share.
+/// How many pieces there are depends on nothing but the number of rows, and so does every bit of the sum.
+#[derive(Clone)]
+pub(crate) struct Minibatch(pub(crate) Arc<[Shard]>);
+
+impl Minibatch {
+    /// log π_old(aₜ|sₜ) of every row.
+    pub(crate) fn old_log_probs(&self) -> impl Iterator<Item = f64> {
+        self.0.iter().flat_map(|shard| shard.old_log_probs.iter().copied())
+    }
+}
+
+/// Some rows of a minibatch.
+pub(crate) struct Shard {
+    /// Of the minibatch's rows.
+    pub(crate) share: f64,
     pub(crate) observations: Tensor<2>,
     pub(crate) actions: ActionTensor,
     pub(crate) valid: Option<Tensor<2, Bool>>,
     pub(crate) old_log_probs: Vec<f64>,
     pub(crate) old_values: Vec<f64>,
+    /// Normalised over the whole minibatch, if at all.
     pub(crate) advantages: Vec<f64>,
     pub(crate) returns: Vec<f64>,
     /// With networks that remember.
@@ -142,28 +197,26 @@ struct Sequence {
     lanes: usize,
 }
 
-impl Minibatch {
-    /// Numbers of the minibatch as a tensor.
+impl Shard {
+    /// Numbers of the rows as a tensor.
     pub(crate) fn tensor(&self, numbers: &[f64]) -> Tensor<1> {
         vector(numbers, &self.device)
     }
 
-    /// Âₜ of every row, or how far each lies from the minibatch's mean, in its deviations.
-    pub(crate) fn advantages(&self, normalize: bool) -> Tensor<1> {
-        if normalize {
-            return self.tensor(&normalized(&self.advantages));
-        }
-        self.tensor(&self.advantages)
+    /// πθ(·|sₜ) of every row, by the policy as it is now; without a memory.
+    pub(crate) fn policy(&self, networks: &ActorCritic) -> Distribution {
+        networks.policy().forward(self.observations.clone(), self.valid.clone())
     }
 
-    /// πθ(·|sₜ) and Vφ(sₜ) of every row, by the networks as they are now.
-    pub(crate) fn evaluate(
-        &self,
-        networks: &ActorCritic,
-        crew: &Crew,
-    ) -> (Distribution, Tensor<1>) {
+    /// Vφ(sₜ) of every row, by the value function as it is now; without a memory.
+    pub(crate) fn value(&self, networks: &ActorCritic) -> Tensor<1> {
+        networks.value(self.observations.clone())
+    }
+
+    /// Both, of networks that share layers or remember.
+    pub(crate) fn evaluate(&self, networks: &ActorCritic) -> (Distribution, Tensor<1>) {
         let said = match &self.sequence {
-            None => say(networks, &self.observations, crew),
+            None => networks.say(self.observations.clone()),
             Some(sequence) => self.unroll(networks, sequence),
         };
         (networks.distribution(&said, self.valid.clone()), said.value())
@@ -181,20 +234,6 @@ impl Minibatch {
         });
         Said::cat(steps.collect())
     }
-}
-
-/// What networks without a memory say, each on a thread of its own where they are two.
-fn say(networks: &ActorCritic, observations: &Tensor<2>, crew: &Crew) -> Said {
-    let Some(value) = networks.independent_value().cloned() else {
-        return networks.say(observations.clone());
-    };
-    let memory = Tensor::zeros([observations.dims()[0], 1], &observations.device());
-    let (x, m) = (observations.clone(), memory.clone());
-    let (policy, value) = crew.both(
-        || networks.policy().step(observations.clone(), memory).0,
-        move || value.step(x, m).0,
-    );
-    Said::of(policy, value)
 }
 
 /// The memory with the rows that begin an episode set to zero.

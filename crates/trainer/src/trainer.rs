@@ -47,6 +47,10 @@ pub struct Restored {
     pub fresh_lanes: Vec<usize>,
 }
 
+/// Rows of a minibatch that a CPU computes at once, at most: what the layers make of them should stay in
+/// the second cache until it is differentiated. A GPU wants all of them.
+const SHARD: usize = 512;
+
 type Factory = Arc<dyn Fn() -> Result<AnyEnv, EnvError> + Send + Sync>;
 
 /// A policy in training, with its environments.
@@ -138,7 +142,8 @@ impl Trainer {
         let (observation, action) = (envs[0].observation_space(), envs[0].action_space());
         let policy = config.algorithm.policy_config(&observation, &action, &config.network)?;
         let (network, seed) = (&config.network, config.run.seed);
-        let setup = Setup { envs, policy, network, seed, threads, device, build };
+        let shard = if config.device.resolve().on_host() { SHARD } else { usize::MAX };
+        let setup = Setup { envs, policy, network, seed, threads, shard, device, build };
         Ok(Self {
             method: config.algorithm.begin(setup)?,
             make,

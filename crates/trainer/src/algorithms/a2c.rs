@@ -8,21 +8,22 @@
 //!     θ ← RMSprop(θ, ∇θL clipped to a global norm)                   ∇ by burn's autodiff
 //! ```
 
+use burn::tensor::Tensor;
 use elegante_policy::{ActorCritic, Policy};
 
 use super::{
     Batch, Learnt, Method, Setup,
-    actor_critic::{Loss, Pair, learnt},
+    actor_critic::{Pair, learnt},
+    objective::{self, Objective},
 };
 use crate::{
     A2cConfig, TrainError,
     checkpoint::Checkpoint,
     collector::Options,
-    crew::Crew,
     loss::{advantage_policy_gradient, value_mse},
     metrics::Means,
     optim::Learner,
-    rollout::{Minibatch, Rollout},
+    rollout::{Minibatch, Rollout, Shard},
     schedule::Left,
 };
 
@@ -43,14 +44,17 @@ impl A2c {
         };
         let rms_prop =
             |networks| Learner::rms_prop(networks, c.rms_decay, c.rms_epsilon, c.max_grad_norm);
-        Ok(Self { pair: Pair::new(setup, options, rms_prop)?, config: config.clone() })
+        Ok(Self {
+            pair: Pair::new(setup, options, c.normalize_advantages, rms_prop)?,
+            config: config.clone(),
+        })
     }
 
     fn learn(&mut self, rollout: &Rollout, left: f64, update: u64) -> Result<Learnt, TrainError> {
         let c = &self.config;
         let targets = rollout.targets(c.gamma, c.gae_lambda);
         let all: Vec<usize> = (0..rollout.units()).collect();
-        let batch = rollout.gather(&targets, &all, &self.pair.device);
+        let batch = rollout.gather(&targets, &all, &self.pair.layout);
         let learning_rate = c.schedule.at(c.learning_rate, left);
         let mut means = Means::default();
         descend(c, &mut self.pair.networks, &batch, learning_rate, update, &mut means)?;
@@ -58,17 +62,33 @@ impl A2c {
     }
 }
 
-/// The loss of a batch with the networks as they are.
-pub(super) fn loss(c: &A2cConfig, networks: &ActorCritic, crew: &Crew, batch: &Minibatch) -> Loss {
-    let advantages = batch.advantages(c.normalize_advantages);
-    let (π, value) = batch.evaluate(networks, crew);
-    let log_prob = π.log_prob(batch.actions.clone());
-    let policy = advantage_policy_gradient(log_prob, advantages);
-    let value = value_mse(value, batch.tensor(&batch.returns));
-    Loss::new(networks, policy, π.entropy().mean(), value, [c.entropy_coef, c.value_coef])
+/// What A2C wants of a batch.
+#[derive(Clone, Copy)]
+pub(super) struct PolicyGradient {
+    coefficients: [f64; 2],
 }
 
-/// One step down that loss.
+impl PolicyGradient {
+    pub(super) fn new(c: &A2cConfig) -> Self {
+        Self { coefficients: [c.entropy_coef, c.value_coef] }
+    }
+}
+
+impl Objective for PolicyGradient {
+    fn policy_loss(&self, log_prob: Tensor<1>, rows: &Shard) -> Tensor<1> {
+        advantage_policy_gradient(log_prob, rows.tensor(&rows.advantages))
+    }
+
+    fn value_loss(&self, value: Tensor<1>, rows: &Shard) -> Tensor<1> {
+        value_mse(value, rows.tensor(&rows.returns))
+    }
+
+    fn coefficients(&self) -> [f64; 2] {
+        self.coefficients
+    }
+}
+
+/// One step down the loss of a batch.
 pub(super) fn descend(
     c: &A2cConfig,
     networks: &mut Learner<ActorCritic>,
@@ -77,9 +97,9 @@ pub(super) fn descend(
     update: u64,
     means: &mut Means,
 ) -> Result<(), TrainError> {
-    let loss = loss(c, &networks.module, &networks.crew, batch);
-    loss.tell(means);
-    loss.descend(networks, learning_rate, update, means)
+    let told = objective::loss(networks, batch, &PolicyGradient::new(c));
+    told.tell(means);
+    told.descend(networks, learning_rate, update, means)
 }
 
 impl Method for A2c {

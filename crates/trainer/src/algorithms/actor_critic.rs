@@ -1,7 +1,6 @@
-//! What the algorithms with an actor and a critic have in common: a pair at work, its loss, and what
-//! an update has to tell.
+//! What the algorithms with an actor and a critic have in common: a pair at work, and what an update has
+//! to tell.
 
-use burn::tensor::{Device, Tensor};
 use elegante_policy::{ActorCritic, Policy};
 
 use super::{Learnt, Setup};
@@ -10,9 +9,9 @@ use crate::{
     checkpoint::Checkpoint,
     collector::{Collector, Options},
     metrics::{Episode, Means},
-    optim::{Learner, Parts},
+    optim::Learner,
     returns::explained_variance,
-    rollout::{Rollout, Targets},
+    rollout::{Layout, Rollout, Targets},
 };
 
 /// An actor and a critic that learn, and the environments that they are in the middle of.
@@ -20,7 +19,7 @@ pub(super) struct Pair {
     pub(super) networks: Learner<ActorCritic>,
     collector: Collector,
     /// With autodiff.
-    pub(super) device: Device,
+    pub(super) layout: Layout,
 }
 
 impl Pair {
@@ -28,12 +27,14 @@ impl Pair {
     pub(super) fn new(
         setup: Setup<'_>,
         options: Options,
+        normalize_advantages: bool,
         learner: impl FnOnce(ActorCritic) -> Learner<ActorCritic>,
     ) -> Result<Self, TrainError> {
         let networks = setup.new_actor_critic()?;
-        let Setup { envs, seed, device, threads, .. } = setup;
+        let Setup { envs, seed, device, threads, shard, .. } = setup;
         let collector = Collector::new(envs, seed, &networks, options)?;
-        Ok(Self { collector, networks: learner(networks).on_threads(threads), device })
+        let layout = Layout { normalize_advantages, shard, device };
+        Ok(Self { collector, networks: learner(networks).on_threads(threads), layout })
     }
 
     /// `steps` steps in every lane with πθ as it is, and the episodes that ended in them.
@@ -59,57 +60,6 @@ impl Pair {
     ) -> Result<Vec<usize>, TrainError> {
         checkpoint.get("networks", &mut self.networks)?;
         self.collector.restore(checkpoint)
-    }
-}
-
-/// The loss of an actor and critic, with what it is made of.
-pub(super) struct Loss {
-    pub(super) parts: Parts,
-    policy: Tensor<1>,
-    value: Tensor<1>,
-    entropy: Tensor<1>,
-}
-
-impl Loss {
-    /// L = L_π − c_H H + c_V L_V, the last by itself where the networks have nothing in common.
-    pub(super) fn new(
-        networks: &ActorCritic,
-        policy: Tensor<1>,
-        entropy: Tensor<1>,
-        value: Tensor<1>,
-        [entropy_coef, value_coef]: [f64; 2],
-    ) -> Self {
-        let mut actor = policy.clone();
-        if entropy_coef != 0.0 {
-            actor = actor - entropy.clone() * entropy_coef;
-        }
-        let critic = value.clone() * value_coef;
-        let parts = match networks.independent_value() {
-            Some(_) => Parts(actor, Some(critic)),
-            None => Parts::from(actor + critic),
-        };
-        Self { parts, policy, value, entropy }
-    }
-
-    /// Notes the terms.
-    pub(super) fn tell(&self, means: &mut Means) {
-        means.add("policy_loss", self.policy.clone().into_scalar::<f64>());
-        means.add("value_loss", self.value.clone().into_scalar::<f64>());
-        means.add("entropy", self.entropy.clone().into_scalar::<f64>());
-    }
-
-    /// One step of `networks` down it, noted.
-    pub(super) fn descend(
-        self,
-        networks: &mut Learner<ActorCritic>,
-        learning_rate: f64,
-        update: u64,
-        means: &mut Means,
-    ) -> Result<(), TrainError> {
-        let descent = networks.descend(self.parts, learning_rate, update)?;
-        means.add("loss", descent.loss);
-        means.add("grad_norm", descent.grad_norm);
-        Ok(())
     }
 }
 

@@ -9,13 +9,16 @@ use elegante_policy::{
 };
 use serde::Deserialize;
 
-use super::{a2c, ppo};
+use super::{
+    a2c::{self, PolicyGradient},
+    objective,
+    ppo::{self, Surrogate},
+};
 use crate::{
     A2cConfig, PpoConfig,
-    crew::Crew,
     metrics::Means,
-    optim::{Learner, Parts},
-    rollout::{Minibatch, Rollout},
+    optim::Learner,
+    rollout::{Layout, Minibatch, Rollout},
 };
 
 /// Numbers of every parameter, by its name.
@@ -106,16 +109,19 @@ impl Method {
         }
     }
 
-    fn gradient(&self, networks: &ActorCritic, batch: &Minibatch) -> Vec<f32> {
-        let loss = match self {
-            Self::Ppo(c) => ppo::loss(c, networks, &Crew::alone(), batch, c.clip_range).0,
-            Self::A2c(c) => a2c::loss(c, networks, &Crew::alone(), batch),
+    fn normalizes(&self) -> bool {
+        match self {
+            Self::Ppo(c) => c.normalize_advantages,
+            Self::A2c(c) => c.normalize_advantages,
+        }
+    }
+
+    fn gradient(&self, learner: &Learner<ActorCritic>, batch: &Minibatch) -> Vec<f32> {
+        let told = match self {
+            Self::Ppo(c) => objective::loss(learner, batch, &Surrogate::new(c, c.clip_range)),
+            Self::A2c(c) => objective::loss(learner, batch, &PolicyGradient::new(c)),
         };
-        let total = match loss.parts {
-            Parts(total, None) => total,
-            Parts(actor, Some(critic)) => actor + critic,
-        };
-        params::flatten_gradients(networks, &mut total.backward())
+        told.gradient
     }
 
     /// One step; returns its measurements.
@@ -215,15 +221,20 @@ fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().copied().map(f64::from).collect()
 }
 
-/// A case, its networks, and all of its rollout as one minibatch.
-fn ready(goldens: &Goldens, case: &Case) -> (Method, ActorCritic, Minibatch) {
+/// A case, its networks, and all of its rollout as one minibatch of shards of so many rows.
+fn ready(goldens: &Goldens, case: &Case, shard: usize) -> (Method, ActorCritic, Minibatch) {
     let device = DeviceChoice::Auto.open().unwrap().autodiff();
     let rollout = rollout(case, goldens.lanes);
     let targets = rollout.targets(goldens.gamma, goldens.lambda);
     let all: Vec<usize> = (0..rollout.units()).collect();
-    let batch = rollout.gather(&targets, &all, &device);
-    (Method::of(case), networks(case, &device), batch)
+    let (method, networks) = (Method::of(case), networks(case, &device));
+    let layout = Layout { normalize_advantages: method.normalizes(), shard, device };
+    let batch = rollout.gather(&targets, &all, &layout);
+    (method, networks, batch)
 }
+
+/// The whole minibatch at once, and in pieces of which the last is smaller than the others.
+const SHARDS: [usize; 2] = [usize::MAX, 5];
 
 #[test]
 fn advantages_and_returns_are_those_of_the_definition() {
@@ -239,21 +250,33 @@ fn advantages_and_returns_are_those_of_the_definition() {
 }
 
 #[test]
-fn every_gradient_is_pytorchs() {
+fn every_gradient_is_pytorchs_in_pieces_and_on_threads() {
     let goldens = goldens();
     for case in &goldens.cases {
-        let (method, networks, batch) = ready(&goldens, case);
-        let gradient = wide(&method.gradient(&networks, &batch));
-        let what = format!("{}, the gradient", case.name);
-        each_tensor(&networks, &gradient, &case.first.gradients, &what);
+        for shard in SHARDS {
+            let (method, networks, batch) = ready(&goldens, case, shard);
+            assert_eq!(batch.0.len() == 1, shard == usize::MAX);
+            let gradient = |threads| {
+                let learner = method.learner(networks.clone(), &case.settings).on_threads(threads);
+                // Once for each phase of the crew, one by one and at once.
+                let gradients: Vec<_> =
+                    (0..20).map(|_| method.gradient(&learner, &batch)).collect();
+                assert!(gradients.iter().all(|g| *g == gradients[0]), "{threads} threads");
+                gradients[0].clone()
+            };
+            let one = gradient(1);
+            assert!([2, 3, 8].into_iter().all(|threads| gradient(threads) == one));
+            let what = format!("{}, the gradient in shards of {shard}", case.name);
+            each_tensor(&networks, &wide(&one), &case.first.gradients, &what);
+        }
     }
 }
 
 #[test]
 fn ten_steps_are_pytorchs() {
     let goldens = goldens();
-    for case in &goldens.cases {
-        let (method, networks, batch) = ready(&goldens, case);
+    for (case, shard) in goldens.cases.iter().flat_map(|case| SHARDS.map(|shard| (case, shard))) {
+        let (method, networks, batch) = ready(&goldens, case, shard);
         let start = wide(&params::flatten(&networks));
         let mut learner = method.learner(networks, &case.settings);
         for (step, (changes, norm)) in case.changes.iter().zip(&case.grad_norms).enumerate() {

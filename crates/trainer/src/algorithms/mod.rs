@@ -4,6 +4,7 @@ mod a2c;
 mod actor_critic;
 #[cfg(test)]
 mod against_torch;
+mod objective;
 mod ppo;
 mod reinforce;
 
@@ -70,6 +71,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) network: &'a MlpConfig,
     pub(crate) seed: u64,
     pub(crate) threads: usize,
+    /// Rows of a minibatch that are computed at once, at most.
+    pub(crate) shard: usize,
     /// With autodiff.
     pub(crate) device: Device,
     /// Makes the networks, where they are not those that `network` describes.

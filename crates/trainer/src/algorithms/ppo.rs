@@ -11,23 +11,24 @@
 //!         stop early if KL(π_old, πθ) > 1.5 · target
 //! ```
 
+use burn::tensor::Tensor;
 use elegante_env::EnvRng;
 use elegante_policy::{ActorCritic, Policy};
 
 use super::{
     Batch, Learnt, Method, Setup,
-    actor_critic::{Loss, Pair, learnt},
+    actor_critic::{Pair, learnt},
+    objective::{self, Objective},
 };
 use crate::{
     PpoConfig, TrainError,
     checkpoint::Checkpoint,
     collector::Options,
-    crew::Crew,
     loss::{clipped_surrogate, clipped_value_mse, value_mse},
     metrics::Means,
     minibatches::Minibatches,
     optim::Learner,
-    rollout::{Minibatch, Rollout},
+    rollout::{Minibatch, Rollout, Shard},
     schedule::Left,
     streams::{Purpose, stream},
 };
@@ -50,7 +51,7 @@ impl Ppo {
         };
         let (lanes, shuffle) = (setup.envs.len(), stream(setup.seed, Purpose::Shuffle, 0));
         let adam = |networks| Learner::adam(networks, c.adam_epsilon, c.max_grad_norm);
-        let pair = Pair::new(setup, options, adam)?;
+        let pair = Pair::new(setup, options, c.normalize_advantages, adam)?;
         let remembering = pair.networks.module.memory() > 0;
         Minibatches::new(c.batch_size, c.n_steps, lanes, remembering)?;
         Ok(Self { pair, shuffle, config: config.clone() })
@@ -69,7 +70,7 @@ impl Ppo {
         let mut means = Means::default();
         'epochs: for _ in 0..c.epochs {
             for units in deal.shuffled(&mut self.shuffle) {
-                let batch = rollout.gather(&targets, &units, &self.pair.device);
+                let batch = rollout.gather(&targets, &units, &self.pair.layout);
                 let kl = descend(
                     &self.config,
                     &mut self.pair.networks,
@@ -88,29 +89,38 @@ impl Ppo {
     }
 }
 
-/// The loss of one minibatch with the networks as they are, and log ρ of every step.
-pub(super) fn loss(
-    c: &PpoConfig,
-    networks: &ActorCritic,
-    crew: &Crew,
-    batch: &Minibatch,
-    ε: f64,
-) -> (Loss, Vec<f64>) {
-    let (π, value) = batch.evaluate(networks, crew);
-    let log_prob = π.log_prob(batch.actions.clone());
-    let old_log_prob = batch.tensor(&batch.old_log_probs);
-    let log_ratio = log_prob.clone() - old_log_prob.clone();
+/// What PPO wants of a minibatch.
+#[derive(Clone, Copy)]
+pub(super) struct Surrogate {
+    pub(super) ε: f64,
+    clip_value: Option<f64>,
+    coefficients: [f64; 2],
+}
 
-    let advantages = batch.advantages(c.normalize_advantages);
-    let policy = clipped_surrogate(log_prob, old_log_prob, advantages, ε);
-    let returns = batch.tensor(&batch.returns);
-    let value = match c.clip_value {
-        Some(ε) => clipped_value_mse(value, batch.tensor(&batch.old_values), returns, ε),
-        None => value_mse(value, returns),
-    };
-    let loss =
-        Loss::new(networks, policy, π.entropy().mean(), value, [c.entropy_coef, c.value_coef]);
-    (loss, log_ratio.into_data().iter::<f64>().collect())
+impl Surrogate {
+    pub(super) fn new(c: &PpoConfig, ε: f64) -> Self {
+        let coefficients = [c.entropy_coef, c.value_coef];
+        Self { ε, clip_value: c.clip_value, coefficients }
+    }
+}
+
+impl Objective for Surrogate {
+    fn policy_loss(&self, log_prob: Tensor<1>, rows: &Shard) -> Tensor<1> {
+        let [old, advantage] = [&rows.old_log_probs, &rows.advantages].map(|x| rows.tensor(x));
+        clipped_surrogate(log_prob, old, advantage, self.ε)
+    }
+
+    fn value_loss(&self, value: Tensor<1>, rows: &Shard) -> Tensor<1> {
+        let returns = rows.tensor(&rows.returns);
+        match self.clip_value {
+            Some(ε) => clipped_value_mse(value, rows.tensor(&rows.old_values), returns, ε),
+            None => value_mse(value, returns),
+        }
+    }
+
+    fn coefficients(&self) -> [f64; 2] {
+        self.coefficients
+    }
 }
 
 /// One step down the loss of one minibatch; returns how far πθ is from π_old. Where that is too far
@@ -123,16 +133,18 @@ pub(super) fn descend(
     update: u64,
     means: &mut Means,
 ) -> Result<f64, TrainError> {
-    let (loss, log_ratio) = loss(c, &networks.module, &networks.crew, batch, ε);
+    let told = objective::loss(networks, batch, &Surrogate::new(c, ε));
+    let pairs = told.log_probs.iter().zip(batch.old_log_probs());
+    let log_ratio: Vec<f64> = pairs.map(|(new, old)| f64::from(new - old as f32)).collect();
     let excess: Vec<f64> = log_ratio.iter().map(|x| x.exp_m1()).collect();
     let kl = approximate_kl(&log_ratio, &excess);
     means.add("approx_kl", kl);
     means.add("clip_fraction", share(&excess, |excess| excess.abs() > ε));
-    loss.tell(means);
+    told.tell(means);
     if c.target_kl.is_some_and(|target| kl > 1.5 * target) {
         return Ok(kl);
     }
-    loss.descend(networks, learning_rate, update, means)?;
+    told.descend(networks, learning_rate, update, means)?;
     Ok(kl)
 }
 

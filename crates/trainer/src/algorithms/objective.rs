@@ -1,0 +1,171 @@
+//! The loss of an actor and a critic, and its gradient, in pieces that threads can share.
+//!
+//! L = L_π − c_H H + c_V L_V is a mean over the rows of a minibatch, so that its gradient is a sum over
+//! pieces of it; and where policy and value function have no layer in common, over the two of them.
+
+use burn::tensor::Tensor;
+use elegante_policy::{ActorCritic, Distribution, params};
+
+use crate::{
+    TrainError,
+    crew::Task,
+    metrics::Means,
+    optim::{Learner, differentiate},
+    rollout::{Minibatch, Shard},
+};
+
+/// What an algorithm wants of its networks: two losses, as means over rows.
+pub(super) trait Objective: Clone + Send + 'static {
+    /// L_π, from log πθ(aₜ|sₜ).
+    fn policy_loss(&self, log_prob: Tensor<1>, rows: &Shard) -> Tensor<1>;
+
+    /// L_V, from Vφ(sₜ).
+    fn value_loss(&self, value: Tensor<1>, rows: &Shard) -> Tensor<1>;
+
+    /// c_H and c_V.
+    fn coefficients(&self) -> [f64; 2];
+}
+
+/// A loss, what it is made of, and its gradient.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told {
+    pub(super) loss: f64,
+    pub(super) policy_loss: f64,
+    pub(super) entropy: f64,
+    pub(super) value_loss: f64,
+    /// With respect to all parameters.
+    pub(super) gradient: Vec<f32>,
+    /// log πθ(aₜ|sₜ) of every row.
+    pub(super) log_probs: Vec<f32>,
+}
+
+impl Told {
+    /// Adds what another piece told.
+    fn add(&mut self, other: Self) {
+        self.loss += other.loss;
+        self.policy_loss += other.policy_loss;
+        self.entropy += other.entropy;
+        self.value_loss += other.value_loss;
+        if self.gradient.is_empty() {
+            self.gradient = other.gradient;
+        } else {
+            self.gradient.iter_mut().zip(other.gradient).for_each(|(g, other)| *g += other);
+        }
+        self.log_probs.extend(other.log_probs);
+    }
+
+    /// Notes the terms.
+    pub(super) fn tell(&self, means: &mut Means) {
+        means.add("policy_loss", self.policy_loss);
+        means.add("value_loss", self.value_loss);
+        means.add("entropy", self.entropy);
+    }
+
+    /// One step of `networks` down the gradient, noted.
+    pub(super) fn descend(
+        self,
+        networks: &mut Learner<ActorCritic>,
+        learning_rate: f64,
+        update: u64,
+        means: &mut Means,
+    ) -> Result<(), TrainError> {
+        let descent = networks.step(self.loss, self.gradient, learning_rate, update)?;
+        means.add("loss", descent.loss);
+        means.add("grad_norm", descent.grad_norm);
+        Ok(())
+    }
+}
+
+/// Which terms of the loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Part {
+    Both,
+    Actor,
+    Critic,
+}
+
+/// The loss of a minibatch with the networks as they are.
+pub(super) fn loss(
+    learner: &Learner<ActorCritic>,
+    batch: &Minibatch,
+    objective: &impl Objective,
+) -> Told {
+    let parts: &[Part] = match learner.module.independent_value() {
+        Some(_) => &[Part::Actor, Part::Critic],
+        None => &[Part::Both],
+    };
+    let shards = 0..batch.0.len();
+    let pieces: Vec<_> =
+        parts.iter().flat_map(|&part| shards.clone().map(move |shard| (part, shard))).collect();
+    let threads = learner.crew.threads().min(pieces.len());
+    let mut told = Told::default();
+    for piece in learner.crew.all(tasks(&learner.module, batch, objective, &pieces, threads)) {
+        piece.into_iter().for_each(|piece| told.add(piece));
+    }
+    told
+}
+
+/// The pieces in their order, dealt to so many threads.
+fn tasks(
+    networks: &ActorCritic,
+    batch: &Minibatch,
+    objective: &impl Objective,
+    pieces: &[(Part, usize)],
+    threads: usize,
+) -> Vec<Task<Vec<Told>>> {
+    let cut = |thread: usize| thread * pieces.len() / threads;
+    let share = |thread| {
+        let (before, mine) =
+            (&pieces[..cut(thread)], pieces[cut(thread)..cut(thread + 1)].to_vec());
+        // burn locks the graph that a parameter is part of: two threads need two of each.
+        let met = mine.iter().any(|(part, _)| before.iter().any(|(other, _)| part == other));
+        let networks = if met { replica(networks) } else { networks.clone() };
+        let (batch, objective) = (batch.clone(), objective.clone());
+        let task = move || {
+            let piece =
+                |&(part, shard): &(_, usize)| terms(&networks, &batch.0[shard], &objective, part);
+            mine.iter().map(piece).collect()
+        };
+        Box::new(task) as Task<_>
+    };
+    (0..threads).map(share).collect()
+}
+
+/// The same networks with parameters that nobody else's graph holds.
+fn replica(networks: &ActorCritic) -> ActorCritic {
+    params::unflatten(networks.clone(), &params::flatten(networks))
+}
+
+/// Some terms of the loss, as far as these rows make it.
+fn terms(networks: &ActorCritic, rows: &Shard, objective: &impl Objective, part: Part) -> Told {
+    let weigh = |loss: Tensor<1>| if rows.share == 1.0 { loss } else { loss * rows.share };
+    let [entropy_coef, value_coef] = objective.coefficients();
+    let (π, value) = match part {
+        Part::Both => {
+            let (π, value) = rows.evaluate(networks);
+            (Some(π), Some(value))
+        }
+        Part::Actor => (Some(rows.policy(networks)), None),
+        Part::Critic => (None, Some(rows.value(networks))),
+    };
+    let mut told = Told::default();
+    let number = |term: &Tensor<1>| rows.share * term.clone().into_scalar::<f64>();
+    let actor = π.map(|π: Distribution| {
+        let log_prob = π.log_prob(rows.actions.clone());
+        told.log_probs = log_prob.to_data().iter::<f32>().collect();
+        let (loss, entropy) = (objective.policy_loss(log_prob, rows), π.entropy().mean());
+        (told.policy_loss, told.entropy) = (number(&loss), number(&entropy));
+        if entropy_coef == 0.0 { loss } else { loss - entropy * entropy_coef }
+    });
+    let critic = value.map(|value| {
+        let loss = objective.value_loss(value, rows);
+        told.value_loss = number(&loss);
+        loss * value_coef
+    });
+    let total = match (actor, critic) {
+        (Some(actor), Some(critic)) => actor + critic,
+        (actor, critic) => actor.or(critic).expect("every part has a term"),
+    };
+    (told.loss, told.gradient) = differentiate(networks, weigh(total));
+    told
+}
