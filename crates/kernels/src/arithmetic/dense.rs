@@ -110,12 +110,40 @@ impl Work for ParameterGradients<'_> {
         if !upright {
             dw = transposed(&dw, outputs, inputs);
         }
-        let mut db = vec![0.0; outputs];
-        for dz in self.dz.chunks_exact(outputs) {
-            db.iter_mut().zip(dz).for_each(|(db, dz)| *db += dz);
-        }
-        (dw, db)
+        (dw, column_sums::<WIDE>(self.dz, outputs))
     }
+}
+
+/// The sums of the columns of `[rows, columns]`, from the first row to the last.
+#[inline(always)]
+fn column_sums<const WIDE: usize>(m: &[f32], columns: usize) -> Vec<f32> {
+    let mut sums = Vec::with_capacity(columns);
+    while columns - sums.len() >= WIDE {
+        sums.extend(sums_from::<WIDE>(m, columns, sums.len()));
+    }
+    while columns - sums.len() >= 8 {
+        sums.extend(sums_from::<8>(m, columns, sums.len()));
+    }
+    while columns - sums.len() >= 2 {
+        sums.extend(sums_from::<2>(m, columns, sums.len()));
+    }
+    if columns > sums.len() {
+        sums.extend(sums_from::<1>(m, columns, sums.len()));
+    }
+    sums
+}
+
+/// Of N columns, which is few enough for their sums to stay in registers.
+#[inline(always)]
+fn sums_from<const N: usize>(m: &[f32], columns: usize, from: usize) -> [f32; N] {
+    let mut sums = [0.0; N];
+    for row in m.chunks_exact(columns) {
+        let row = row[from..].first_chunk::<N>().expect("as many columns");
+        for (sum, entry) in sums.iter_mut().zip(row) {
+            *sum += entry;
+        }
+    }
+    sums
 }
 
 /// dx = dz Wᵀ.
