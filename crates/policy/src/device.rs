@@ -4,6 +4,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     str::FromStr,
+    sync::{Arc, OnceLock},
 };
 
 use burn::tensor::{Device, Tensor};
@@ -115,17 +116,24 @@ fn probe(device: Device) -> Device {
 }
 
 /// Runs `work`; a panic comes back as its message, and nothing is printed.
+///
+/// burn's GPU runtimes start a device on a thread of their own. Where that panics, the caller panics too, with
+/// nothing to say but that nobody answers: the first panic of any thread has the reason.
 fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let first = Arc::new(OnceLock::new());
+    let noted = Arc::clone(&first);
     let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
+    std::panic::set_hook(Box::new(move |panic| {
+        let said =
+            panic.payload_as_str().map(|said| said.trim().lines().next().unwrap_or_default());
+        // Only the first is kept.
+        let _ = noted.set(said.unwrap_or_default().to_owned());
+    }));
     let result = catch_unwind(AssertUnwindSafe(work));
     std::panic::set_hook(hook);
-    result.map_err(|panic| {
-        let said = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied());
-        said.unwrap_or("its driver gave no reason").lines().next().unwrap_or_default().to_owned()
+    result.map_err(|_| match first.get() {
+        Some(said) if !said.is_empty() => said.clone(),
+        _ => "its driver gave no reason".to_owned(),
     })
 }
 
@@ -217,5 +225,19 @@ mod tests {
     fn a_panicking_driver_becomes_an_error() {
         let reason = quietly(|| -> Device { panic!("no adapter\nand a long trace") }).unwrap_err();
         assert_eq!(reason, "no adapter");
+    }
+
+    #[test]
+    fn the_reason_is_that_of_the_thread_that_failed_first() {
+        let reason = quietly(|| {
+            let (answer, asked) = std::sync::mpsc::channel::<Device>();
+            let runtime = std::thread::spawn(move || {
+                let _answer = answer;
+                panic!("no such card");
+            });
+            assert!(runtime.join().is_err());
+            asked.recv().unwrap()
+        });
+        assert_eq!(reason.unwrap_err(), "no such card");
     }
 }
