@@ -20,7 +20,8 @@ use crate::{
 
 /// The one metadata key: several would be written in an order that changes from run to run.
 const KEY: &str = "elegante.checkpoint";
-const VERSION: u32 = 1;
+/// Version of the format. The first had the seconds trained in it; it is read too.
+const VERSION: u32 = 2;
 
 /// The part of a checkpoint that is not tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,8 +30,13 @@ pub(crate) struct State {
     pub(crate) progress: Progress,
     pub(crate) recent: Recent,
     pub(crate) next_evaluation: u64,
-    /// Seconds trained so far.
-    pub(crate) seconds: f64,
+    /// Whether the mean return asked for has been reached, which ends the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) solved: bool,
+    /// Seconds trained so far, in format 1. No clock is in a checkpoint any more: equal runs have equal
+    /// ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seconds: Option<f64>,
     /// What the algorithm and its environments keep besides tensors, by name, each as JSON.
     pub(crate) parts: BTreeMap<String, String>,
 }
@@ -122,7 +128,8 @@ impl Checkpoint {
             }
         }
         let checkpoint = Self { state, numbers, bytes: raw };
-        if version != VERSION || checkpoint.checksum()? != checksum {
+        // Version 0 has never been: it is a 1 or a 2 with a bit that flipped.
+        if version == 0 || checkpoint.checksum()? != checksum {
             return Err(failed("its checksum does not match its contents; it is damaged".into()));
         }
         Ok(checkpoint)

@@ -318,6 +318,21 @@ impl PpoConfig {
 }
 
 impl Algorithm {
+    /// The settings by which what an update does depends on how many steps the whole run is to have.
+    pub fn scheduled(&self) -> Vec<&'static str> {
+        let all = match self {
+            Self::Reinforce(config) => vec![("reinforce.schedule", config.schedule)],
+            Self::A2c(config) => vec![("a2c.schedule", config.schedule)],
+            Self::Ppo(config) => {
+                vec![("ppo.schedule", config.schedule), ("ppo.clip_schedule", config.clip_schedule)]
+            }
+        };
+        all.into_iter()
+            .filter(|(_, schedule)| *schedule != Schedule::Constant)
+            .map(|(name, _)| name)
+            .collect()
+    }
+
     /// The policy that this algorithm trains in an environment with these spaces.
     pub(crate) fn policy_config(
         &self,

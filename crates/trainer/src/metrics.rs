@@ -58,9 +58,9 @@ pub struct UpdateMetrics {
     /// beside the other fields in JSON.
     #[serde(flatten)]
     pub values: Values,
-    /// Seconds since the trainer was made.
+    /// Seconds of the run so far, without those between its end and its continuation.
     pub seconds: f64,
-    /// Environment steps a second, since the trainer was made.
+    /// Environment steps a second, over all of those.
     pub steps_per_second: f64,
 }
 

@@ -1,6 +1,10 @@
 //! A training run, from Rust.
 
-use std::{ops::ControlFlow, sync::Arc, time::Instant};
+use std::{
+    ops::ControlFlow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use burn::tensor::Device;
 use elegante_env::{AnyEnv, DynEnv, Env, EnvError, EnvRng};
@@ -78,9 +82,11 @@ pub struct Trainer {
     recent: Recent,
     episodes: Vec<Episode>,
     next_evaluation: u64,
+    /// Whether the mean return asked for has been reached at this very update.
+    solved: bool,
     began: Instant,
-    /// Seconds trained before a restore.
-    earlier_seconds: f64,
+    /// Seconds trained before that.
+    earlier: Duration,
 }
 
 impl Trainer {
@@ -151,8 +157,9 @@ impl Trainer {
             recent: Recent::default(),
             episodes: Vec::new(),
             next_evaluation: config.run.eval_every,
+            solved: false,
             began,
-            earlier_seconds: 0.0,
+            earlier: Duration::ZERO,
             config,
         })
     }
@@ -181,13 +188,15 @@ impl Trainer {
     ///
     /// # Errors
     /// When an environment fails or a number is no longer finite. The weights are then those from
-    /// before the update.
+    /// before the update, but some environments have gone on: to continue as if nothing had happened,
+    /// [`restore`](Self::restore) a checkpoint from before.
     pub fn step(&mut self) -> Result<UpdateMetrics, TrainError> {
         let left = Left { steps: self.progress.steps, of: self.config.run.steps };
         let number = self.progress.updates + 1;
         let Batch { steps, episodes, learnt } = self.method.update(left, number)?;
 
         self.progress.updates = number;
+        self.solved = false;
         self.note(steps, episodes);
         let seconds = self.seconds();
         let returns = self.episodes.iter().map(|episode| episode.episode_return);
@@ -244,16 +253,21 @@ impl Trainer {
         steps: u64,
         mut on_event: impl FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<Stop, TrainError> {
+        if self.solved {
+            // It ended here before it was restored.
+            return Ok(Stop::Solved);
+        }
         while self.progress.steps < steps {
             let metrics = self.step()?;
             let evaluation = self.evaluation_due()?;
+            self.solved = self.reached(evaluation.as_ref());
             let episodes = self.episodes.iter().map(Event::Episode);
             let events = episodes
                 .chain([Event::Update(&metrics)])
                 .chain(evaluation.as_ref().map(Event::Evaluation));
             // Everything is told even if the first of them asks for the end.
             let answers: Vec<_> = events.map(&mut on_event).collect();
-            if self.solved(evaluation.as_ref()) {
+            if self.solved {
                 return Ok(Stop::Solved);
             }
             if answers.contains(&ControlFlow::Break(())) {
@@ -272,7 +286,7 @@ impl Trainer {
         self.evaluate().map(Some)
     }
 
-    fn solved(&self, evaluation: Option<&Evaluation>) -> bool {
+    fn reached(&self, evaluation: Option<&Evaluation>) -> bool {
         let Some(stop_at) = self.config.run.stop_at else { return false };
         match evaluation {
             Some(evaluation) => evaluation.mean_return >= stop_at,
@@ -298,10 +312,17 @@ impl Trainer {
     }
 
     fn seconds(&self) -> f64 {
-        self.earlier_seconds + self.began.elapsed().as_secs_f64()
+        (self.earlier + self.began.elapsed()).as_secs_f64()
     }
 
-    /// The whole run at this update boundary, as the bytes of a safetensors file.
+    /// Lets the seconds of the metrics count from now, and from `earlier`. A checkpoint has no clock in
+    /// it, so that equal runs have equal ones: who continues a run knows how long it has taken.
+    pub fn set_clock(&mut self, earlier: Duration) {
+        (self.began, self.earlier) = (Instant::now(), earlier);
+    }
+
+    /// The whole run at this update boundary, as the bytes of a safetensors file; equal runs give equal
+    /// bytes. After an error of [`step`](Self::step) there is no boundary to be had.
     ///
     /// # Errors
     /// When the state can't be written down.
@@ -310,7 +331,8 @@ impl Trainer {
             progress: self.progress,
             recent: self.recent.clone(),
             next_evaluation: self.next_evaluation,
-            seconds: self.seconds(),
+            solved: self.solved,
+            seconds: None,
             parts: Default::default(),
         });
         self.method.save(&mut checkpoint);
@@ -330,7 +352,9 @@ impl Trainer {
         self.progress = state.progress;
         self.recent = state.recent;
         self.next_evaluation = state.next_evaluation;
-        (self.began, self.earlier_seconds) = (Instant::now(), state.seconds);
+        self.solved = state.solved;
+        let earlier = state.seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        self.set_clock(earlier.unwrap_or_default());
         self.episodes.clear();
         Ok(Restored { fresh_lanes })
     }

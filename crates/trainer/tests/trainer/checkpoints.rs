@@ -1,15 +1,19 @@
 //! A run that was interrupted ends where it would have ended.
 
 use std::{
+    collections::HashMap,
     ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use elegante_env::{AnyEnv, Discrete, Env, EnvError, Reset, Space, Step};
-use elegante_trainer::{Estimator, TrainConfig, Trainer, UpdateMetrics};
+use elegante_policy::checksum;
+use elegante_trainer::{Estimator, Stop, TrainConfig, Trainer, UpdateMetrics};
+use safetensors::{Dtype, SafeTensors};
 
 use crate::worlds::{cartpole, config, finish, train, world};
 
@@ -186,4 +190,75 @@ fn a_damaged_checkpoint_is_refused_and_changes_nothing() {
     trainer.restore(&good).unwrap();
     assert_eq!(trainer.progress(), progress);
     assert_eq!(trainer.policy().to_safetensors().unwrap(), weights);
+}
+
+#[test]
+fn equal_runs_have_equal_checkpoints_whenever_they_are_made() {
+    let config = long(Estimator::Baseline);
+    let after = |updates: usize| {
+        let mut trainer = Trainer::new(config.clone(), cartpole).unwrap();
+        (0..updates).for_each(|_| drop(trainer.step().unwrap()));
+        trainer.checkpoint().unwrap()
+    };
+    assert_eq!(after(2), after(2));
+    let mut resumed = Trainer::new(config.clone(), cartpole).unwrap();
+    resumed.restore(&after(1)).unwrap();
+    resumed.set_clock(Duration::from_secs(3600));
+    let metrics = resumed.step().unwrap();
+    assert_eq!(resumed.checkpoint().unwrap(), after(2), "a clock is in it");
+    assert!(metrics.seconds >= 3600.0 && metrics.steps_per_second < 1.0, "{metrics:?}");
+}
+
+#[test]
+fn a_run_that_reached_its_goal_has_reached_it_after_a_restore_too() {
+    let mut config = long(Estimator::RewardToGo);
+    (config.run.stop_at, config.run.steps) = (Some(1.0), 1_000_000);
+    let go = |trainer: &mut Trainer| trainer.run(|_| ControlFlow::Continue(())).unwrap();
+    let mut trainer = Trainer::new(config.clone(), cartpole).unwrap();
+    assert_eq!(go(&mut trainer), Stop::Solved);
+    let (progress, saved) = (trainer.progress(), trainer.checkpoint().unwrap());
+    let mut restored = Trainer::new(config, cartpole).unwrap();
+    restored.restore(&saved).unwrap();
+    assert_eq!(go(&mut restored), Stop::Solved);
+    assert_eq!(restored.progress(), progress, "it went on beyond its goal");
+    restored.step().unwrap();
+    assert!(restored.progress().steps > progress.steps, "who wants more steps gets them");
+}
+
+#[test]
+fn checkpoints_of_the_first_format_are_read() {
+    let config = long(Estimator::Baseline);
+    let mut first = Trainer::new(config.clone(), cartpole).unwrap();
+    first.step().unwrap();
+    let bytes = first.checkpoint().unwrap();
+    let old = in_the_first_format(&bytes);
+    assert_ne!(old, bytes);
+    let mut second = Trainer::new(config, cartpole).unwrap();
+    second.restore(&old).unwrap();
+    assert_eq!(second.checkpoint().unwrap(), bytes);
+    assert!(second.step().unwrap().seconds > 90.0, "the seconds were in the checkpoint");
+
+    let mut damaged = old;
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    let error = second.restore(&damaged).unwrap_err().to_string();
+    assert!(error.contains("checksum"), "{error}");
+}
+
+/// The same as elegante wrote it when a checkpoint had the seconds in its state.
+fn in_the_first_format(bytes: &[u8]) -> Vec<u8> {
+    let key = "elegante.checkpoint";
+    let (_, metadata) = SafeTensors::read_metadata(bytes).unwrap();
+    let header = &metadata.metadata().as_ref().unwrap()[key];
+    let (_, state) = header.split_once("\"state\":").unwrap();
+    let state = state.rsplit_once(",\"checksum\":").unwrap().0;
+    let state = state.replacen("\"parts\":", "\"seconds\":90.5,\"parts\":", 1);
+    let tensors = SafeTensors::deserialize(bytes).unwrap();
+    let mut all: Vec<_> = tensors.iter().collect();
+    all.sort_by_key(|(name, tensor)| (tensor.dtype() != Dtype::F32, (*name).to_owned()));
+    let numbers =
+        all.iter().flat_map(|(name, tensor)| name.bytes().chain(tensor.data().iter().copied()));
+    let sum = checksum(state.bytes().chain(numbers));
+    let header = format!("{{\"version\":1,\"state\":{state},\"checksum\":\"{sum}\"}}");
+    safetensors::serialize(all, Some(HashMap::from([(key.to_owned(), header)]))).unwrap()
 }
