@@ -84,6 +84,8 @@ fn named(mut command: clap::Command, name: &str) -> clap::Command {
 pub(crate) enum Command {
     /// Train a policy and save everything about the run
     Train(TrainArgs),
+    /// Go on with a run or an experiment that was stopped, by whatever it was
+    Resume(ResumeArgs),
     /// Evaluate a trained policy on episodes it has never seen
     Eval(EvalArgs),
     /// Compare two experiments of many seeds each
@@ -103,11 +105,14 @@ pub(crate) enum Command {
 /// Training goes on for --steps environment steps and ends with an evaluation of the last policy: 100
 /// episodes that training has never seen, always taking the most probable action. The run's files
 /// go into one directory: config.toml (every setting, resolved), metrics.jsonl (a line for each
-/// update), episodes.csv, policy.safetensors, checkpoint.safetensors and run.json.
+/// update), episodes.csv, policy.safetensors, run.json, and in checkpoints/ the whole state of the
+/// training, from which `{bin} resume` goes on. With --eval-every there is best.safetensors too, the
+/// policy of the best of those evaluations.
 ///
 /// Settings come from the defaults, then --config, then --set, then flags such as --steps; later ones
 /// win. The same command with the same --seed gives the same policy, whatever --threads says. Ctrl-C
-/// ends the run cleanly after the current update, with everything saved.
+/// ends the run cleanly after the current update, with everything saved. A run that is killed, or whose
+/// machine loses its power, loses a minute at most: see --checkpoint-every.
 ///
 /// With --seeds the result is an experiment: a directory with a run in seed-N for each seed, and with
 /// summary.md, summary.json and curves.svg, which have every seed, the interquartile mean, the mean and
@@ -154,6 +159,10 @@ pub(crate) struct TrainArgs {
     /// Evaluate whenever N further steps have been trained
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub(crate) eval_every: Option<u64>,
+    /// Write a checkpoint whenever N further steps have been trained, beside those that come every
+    /// minute (checkpoints.every_seconds); the last checkpoints.keep of them stay
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub(crate) checkpoint_every: Option<u64>,
     /// Stop as soon as this mean return is reached, by an evaluation if --eval-every asks for any,
     /// else by the last 100 training episodes
     #[arg(long, value_name = "RETURN", allow_negative_numbers = true)]
@@ -174,6 +183,40 @@ pub(crate) struct TrainArgs {
     /// One run of an experiment: take this many threads where --threads leaves it open, and end as if
     /// by Ctrl-C when the standard input does
     #[arg(long, value_name = "THREADS", hide = true, conflicts_with = "seeds")]
+    pub(crate) worker: Option<usize>,
+}
+
+/// Go on with a run or an experiment that was stopped, by whatever it was.
+///
+/// RUN is a directory that `{bin} train` made. It is continued from its newest checkpoint to the same
+/// policy, byte for byte, and the same logs, clock readings aside, as if it had never been stopped: by
+/// Ctrl-C, by a crash, by a power cut, by a full disk. A checkpoint that is damaged is passed over for
+/// the one before, with a warning. Of an experiment, a directory that `train --seeds` made, every seed
+/// that is not finished is continued, and the summary is written anew. What is finished is left as it is.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  {bin} resume runs/CartPole-v1-ppo-0-1
+  {bin} resume runs/CartPole-v1-ppo-seeds-1 --jobs 2
+  {bin} resume runs/Pendulum-v1-ppo-0-1 --steps 4e5")]
+pub(crate) struct ResumeArgs {
+    /// Run directory, or experiment directory
+    pub(crate) run: PathBuf,
+    /// Train for this many steps in all instead of those that the run was given. Refused where a
+    /// schedule spans the whole run: what has been trained would be the beginning of another one
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub(crate) steps: Option<u64>,
+    /// Runs of an experiment side by side; results do not depend on it [default: as for train]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) jobs: Option<u16>,
+    /// Print one JSON object a line, for machines; the last one has the evaluation
+    #[arg(long, conflicts_with = "quiet")]
+    pub(crate) json: bool,
+    /// Print the final result only
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// One run of an experiment, as for train
+    #[arg(long, value_name = "THREADS", hide = true)]
     pub(crate) worker: Option<usize>,
 }
 
@@ -363,6 +406,7 @@ impl TrainArgs {
             ("--seed", self.seed),
             ("--threads", self.threads),
             ("--eval-every", self.eval_every),
+            ("--checkpoint-every", self.checkpoint_every),
         ];
         for (name, number) in numbers {
             if let Some(number) = number {
@@ -379,9 +423,12 @@ impl TrainArgs {
     }
 }
 
-/// The flag's name is the setting's, but for the dashes.
+/// The flag's name is the setting's, but for the dashes and a table's name.
 fn flag(flag: &str, value: toml::Value) -> Flag {
-    let key = flag.trim_start_matches('-').replace('-', "_");
+    let key = match flag {
+        "--checkpoint-every" => "checkpoints.every_steps".to_owned(),
+        _ => flag.trim_start_matches('-').replace('-', "_"),
+    };
     Flag { flag: flag.to_owned(), key, value }
 }
 

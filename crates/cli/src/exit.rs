@@ -53,6 +53,7 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
 fn run(error: &RunError) -> bool {
     match error {
         RunError::Occupied { .. } | RunError::NotARun { .. } | RunError::Missing { .. } => true,
+        RunError::Busy { .. } | RunError::Steps { .. } => true,
         RunError::NotAnExperiment { .. } | RunError::NoExperiment { .. } => true,
         RunError::Config(error) => config(error),
         RunError::Policy(error) => policy(error),
@@ -65,6 +66,7 @@ fn config(error: &ConfigError) -> bool {
     match error {
         ConfigError::Read { source, .. } => source.kind() == io::ErrorKind::NotFound,
         ConfigError::Env(error) => env(error),
+        ConfigError::InFile { source, .. } => config(source),
         _ => true,
     }
 }

@@ -14,6 +14,7 @@ mod output;
 mod play;
 mod program;
 mod progress;
+mod resume;
 mod seeds;
 mod text;
 mod train;
@@ -52,6 +53,7 @@ pub fn main_with(registry: Registry) -> ExitCode {
 fn run(command: Command, program: &Program, output: &mut Output) -> anyhow::Result<Outcome> {
     match command {
         Command::Train(args) => train::run(args, program, output),
+        Command::Resume(args) => resume::run(args, program, output),
         Command::Eval(args) => eval::run(&args, program, output),
         Command::Compare(args) => compare::run(&args, output),
         Command::Play(args) => play::run(&args, program, output),

@@ -50,6 +50,10 @@ impl Paint {
         self.code("32", text)
     }
 
+    pub(crate) fn yellow(self, text: &str) -> String {
+        self.code("1;33", text)
+    }
+
     pub(crate) fn red(self, text: &str) -> String {
         self.code("1;31", text)
     }
@@ -114,6 +118,11 @@ impl Output {
     /// A remark on the standard error. If even that is gone there is nobody to tell.
     pub(crate) fn note(&self, text: &str) {
         let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// Something that is not as it should be and stops nothing.
+    pub(crate) fn warning(&self, text: &str) {
+        self.note(&format!("{} {text}", Paint::stderr().yellow("warning:")));
     }
 
     /// An error, with those of its causes that it does not already tell.

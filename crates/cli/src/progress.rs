@@ -83,6 +83,14 @@ impl Progress {
         Ok(())
     }
 
+    /// Says something else without disturbing what is shown.
+    pub(crate) fn aside(&self, say: impl FnOnce()) {
+        match self {
+            Self::Bar(bar) => bar.suspend(say),
+            _ => say(),
+        }
+    }
+
     /// Training is over; what comes next is not progress.
     pub(crate) fn finish(&self) {
         if let Self::Bar(bar) = self {

@@ -5,7 +5,8 @@ use std::{ops::ControlFlow, path::Path, time::Duration};
 use elegante::{
     Trainer,
     experiment::{
-        ExperimentConfig, Recorder, RunDir, RunInfo, StopReason, env_steps_per_second, json_line,
+        ExperimentConfig, News, Recorder, RunDir, RunError, RunInfo, StopReason,
+        env_steps_per_second, json_line,
     },
     kernels::set_instructions,
     trainer::{Evaluation, TrainConfig},
@@ -42,38 +43,27 @@ pub(crate) fn run(
         RunDir::check(path, args.force)?;
     }
     let make = config.env_factory(registry)?;
-    let mut trainer = Trainer::from_factory(with_threads(&config, args.worker), make.clone())?;
-    let interrupt = Interrupt::listen(|| {})?;
-    let interrupt = if args.worker.is_some() { interrupt.or_end_of_input() } else { interrupt };
+    let trainer = Trainer::from_factory(with_threads(&config, args.worker), make)?;
+    let interrupt = listen(args.worker)?;
     let dir = match args.out.take() {
         Some(path) => RunDir::create(path, args.force)?,
         None => RunDir::create_numbered(Path::new("runs"), &config)?,
     };
-    let mut recorder = Recorder::begin(dir, &config, registry, program.began)?;
+    let recorder = Recorder::begin(dir, &config, registry, program.began)?;
+    let training = Training { config, trainer, recorder, json: args.json, quiet: args.quiet };
+    training.introduce(output)?;
+    training.conduct(&interrupt, program, output)
+}
 
-    let mut progress = Progress::new(args.json, args.quiet, config.train.run.steps);
-    introduce(&args, &config, &recorder, output)?;
-    let stop = train(&mut trainer, &mut recorder, &mut progress, &interrupt, output);
-    progress.finish();
-    let stop = stop?;
-    let evaluation = match stop {
-        StopReason::Interrupted => None,
-        _ => Some(trainer.evaluate()?),
-    };
-    let info = recorder.finish(&trainer, stop, evaluation)?;
-    let path = recorder.dir().path();
-    if args.json {
-        let stepping = env_steps_per_second(&make, config.train.run.lanes, STEPPING)?;
-        output.line(&json_line("end", &End::new(&info, path, stepping)))?;
-    } else {
-        conclude(&info, path, args.quiet, &program.name, output)?;
-    }
-    Ok(if stop == StopReason::Interrupted { Outcome::Interrupted } else { Outcome::Complete })
+/// Listens for Ctrl-C, and in a run of an experiment for the end of the input.
+pub(crate) fn listen(worker: Option<usize>) -> anyhow::Result<Interrupt> {
+    let interrupt = Interrupt::listen(|| {})?;
+    Ok(if worker.is_some() { interrupt.or_end_of_input() } else { interrupt })
 }
 
 /// The training with the threads that it may take beside others. The configuration keeps what was asked
 /// for: the result does not depend on it.
-fn with_threads(config: &ExperimentConfig, worker: Option<usize>) -> TrainConfig {
+pub(crate) fn with_threads(config: &ExperimentConfig, worker: Option<usize>) -> TrainConfig {
     let mut train = config.train.clone();
     if let (0, Some(threads)) = (train.run.threads, worker) {
         train.run.threads = threads;
@@ -81,72 +71,117 @@ fn with_threads(config: &ExperimentConfig, worker: Option<usize>) -> TrainConfig
     train
 }
 
-/// Trains to the end of the run and saves what came out, also when an error ended it.
-fn train(
-    trainer: &mut Trainer,
-    recorder: &mut Recorder,
-    progress: &mut Progress,
-    interrupt: &Interrupt,
-    output: &mut Output,
-) -> anyhow::Result<StopReason> {
-    let mut unwritten = None;
-    let stop = trainer.run(|event| {
-        let recorded = recorder.on_event(event);
-        if let Err(error) = progress.on_event(event, output) {
-            unwritten.get_or_insert(error);
-        }
-        let end = recorded.is_break() || unwritten.is_some() || interrupt.asked();
-        if end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    let saved = recorder.save(trainer);
-    match stop {
-        Ok(stop) => {
-            saved?;
-            unwritten.map_or(Ok(()), Err)?;
-            Ok(stop.into())
-        }
-        Err(error) => {
-            // The error that ended the training is the one to report; what could be kept is kept.
-            if saved.is_ok() && recorder.finish(trainer, StopReason::Failed, None).is_ok() {
-                let path = recorder.dir().path().display();
-                output.note(&format!("the state before the error is saved in {path}"));
-            }
-            Err(error.into())
-        }
-    }
+/// A run that is ready to train, from its beginning or from where it was stopped.
+pub(crate) struct Training {
+    pub(crate) config: ExperimentConfig,
+    pub(crate) trainer: Trainer,
+    pub(crate) recorder: Recorder,
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
 }
 
-/// The first line, which says what is going to happen.
-fn introduce(
-    args: &TrainArgs,
-    config: &ExperimentConfig,
-    recorder: &Recorder,
-    output: &mut Output,
-) -> anyhow::Result<()> {
-    let path = recorder.dir().path();
-    let device = config.train.device.resolve();
-    if args.json {
-        let run = &config.train.run;
-        let start = Start {
-            env: &config.env,
-            algo: &config.algo,
-            seed: run.seed,
-            steps: run.steps,
-            device: device.to_string(),
-            run: path,
-            version: elegante::experiment::VERSION,
-            commit: elegante::experiment::COMMIT,
-        };
-        output.line(&json_line("start", &start))?;
-    } else if !args.quiet {
-        let (env, algo, run) = (&config.env, &config.algo, &config.train.run);
-        let (steps, seed) = (grouped(run.steps), run.seed);
-        output.note(&format!(
-            "{env} · {algo} · {steps} steps · seed {seed} · {device} · {}",
-            path.display()
-        ));
+impl Training {
+    /// Trains, evaluates, and says what came out. Where the disk was full it says how to go on.
+    pub(crate) fn conduct(
+        mut self,
+        interrupt: &Interrupt,
+        program: &Program,
+        output: &mut Output,
+    ) -> anyhow::Result<Outcome> {
+        let outcome = self.train_and_evaluate(interrupt, program, output);
+        if let Err(error) = &outcome
+            && error.downcast_ref::<RunError>().is_some_and(RunError::no_room)
+        {
+            let (name, path) = (&program.name, self.recorder.dir().path().display());
+            output.note(&format!(
+                "the last checkpoint is as it was: when there is room, `{name} resume {path}` goes on from it"
+            ));
+        }
+        outcome
     }
-    Ok(())
+
+    fn train_and_evaluate(
+        &mut self,
+        interrupt: &Interrupt,
+        program: &Program,
+        output: &mut Output,
+    ) -> anyhow::Result<Outcome> {
+        let mut progress = Progress::new(self.json, self.quiet, self.config.train.run.steps);
+        let stop = self.train(&mut progress, interrupt, output);
+        progress.finish();
+        let stop = stop?;
+        let evaluation = match stop {
+            StopReason::Interrupted => None,
+            _ => Some(self.trainer.evaluate()?),
+        };
+        let info = self.recorder.finish(&self.trainer, stop, evaluation)?;
+        let path = self.recorder.dir().path();
+        if self.json {
+            let make = self.config.env_factory(&program.registry)?;
+            let stepping = env_steps_per_second(&make, self.config.train.run.lanes, STEPPING)?;
+            output.line(&json_line("end", &End::new(&info, path, stepping)))?;
+        } else {
+            conclude(&info, path, self.quiet, &program.name, output)?;
+        }
+        Ok(if stop == StopReason::Interrupted { Outcome::Interrupted } else { Outcome::Complete })
+    }
+
+    fn train(
+        &mut self,
+        progress: &mut Progress,
+        interrupt: &Interrupt,
+        output: &mut Output,
+    ) -> anyhow::Result<StopReason> {
+        let mut unwritten = None;
+        let stop = self.recorder.train(&mut self.trainer, |news| {
+            let shown = match news {
+                News::Training(event) => progress.on_event(event, output),
+                News::Warning(text) => {
+                    progress.aside(|| output.warning(text));
+                    Ok(())
+                }
+                News::Note(text) => {
+                    progress.aside(|| output.note(text));
+                    Ok(())
+                }
+                _ => Ok(()),
+            };
+            if let Err(error) = shown {
+                unwritten.get_or_insert(error);
+            }
+            let end = unwritten.is_some() || interrupt.asked();
+            if end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        unwritten.map_or(Ok(()), Err)?;
+        Ok(stop)
+    }
+
+    /// The first line, which says what is going to happen.
+    fn introduce(&self, output: &mut Output) -> anyhow::Result<()> {
+        let path = self.recorder.dir().path();
+        let (env, algo, run) = (&self.config.env, &self.config.algo, &self.config.train.run);
+        let device = self.config.train.device.resolve();
+        if self.json {
+            let start = Start {
+                env,
+                algo,
+                seed: run.seed,
+                steps: run.steps,
+                device: device.to_string(),
+                run: path,
+                version: elegante::experiment::VERSION,
+                commit: elegante::experiment::COMMIT,
+            };
+            output.line(&json_line("start", &start))?;
+        } else if !self.quiet {
+            let (steps, seed) = (grouped(run.steps), run.seed);
+            output.note(&format!(
+                "{env} · {algo} · {steps} steps · seed {seed} · {device} · {}",
+                path.display()
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// What a person reads at the end.
@@ -187,6 +222,9 @@ fn conclude(
     ))?;
     output.line(&format!("run         {path}"))?;
     output.line(&format!("\n{}", paint.dim("Next:")))?;
+    if info.stop == StopReason::Interrupted {
+        output.line(&format!("  {name} resume {path}"))?;
+    }
     output.line(&format!("  {name} eval {path}"))?;
     output.line(&format!("  {name} play {path}"))?;
     Ok(())

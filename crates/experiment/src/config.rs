@@ -9,13 +9,14 @@ use elegante_trainer::{TrainConfig, TrainError};
 use toml::{Table, Value};
 
 use crate::{
-    ALGORITHMS, AlgorithmInfo, ConfigError, Origin,
+    ALGORITHMS, AlgorithmInfo, CheckpointConfig, ConfigError, Origin,
     algorithms::settings_of,
     presets::preset,
-    schema::{ENV_OPTIONS, NETWORK, Schema, parse_pair},
+    schema::{CHECKPOINTS, ENV_OPTIONS, NETWORK, Schema, parse_pair},
 };
 
-/// What is trained, on what, and how: everything that decides a run's result.
+/// What is trained, on what, and how: everything that decides a run's result, and how often it is
+/// written down.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExperimentConfig {
     /// Id of the environment in a [`Registry`].
@@ -27,6 +28,8 @@ pub struct ExperimentConfig {
     /// How the CPU's kernels round. It holds for a whole program, which hands it to
     /// [`elegante_kernels::set_instructions`] before it computes anything.
     pub kernels: Instructions,
+    /// How often the whole run is written down on the way.
+    pub checkpoints: CheckpointConfig,
     /// The training itself.
     pub train: TrainConfig,
 }
@@ -64,6 +67,10 @@ impl ExperimentConfig {
     /// # Errors
     /// [`ConfigError`] names the file or flag, the key, the value and what would do.
     pub fn resolve(registry: &Registry, request: &Request) -> Result<Self, ConfigError> {
+        Self::laid_over(registry, request).map_err(|error| error.within(request))
+    }
+
+    fn laid_over(registry: &Registry, request: &Request) -> Result<Self, ConfigError> {
         let table = request.file.as_ref().map(read_table).transpose()?.unwrap_or_default();
         let env = named("env", request.env.as_deref(), &table, request)?;
         let env = env.ok_or_else(|| ConfigError::NoEnv { path: request.file.clone() })?;
@@ -115,9 +122,14 @@ impl ExperimentConfig {
             table.insert(key.to_owned(), Value::String(value.clone()));
         }
         let network = Table::try_from(&self.train.network)?;
+        let checkpoints = Table::try_from(&self.checkpoints)?;
         let settings = settings_of(&self.train.algorithm)?;
-        let sections =
-            [(ENV_OPTIONS, self.env_options.clone()), (NETWORK, network), (&self.algo, settings)];
+        let sections = [
+            (ENV_OPTIONS, self.env_options.clone()),
+            (CHECKPOINTS, checkpoints),
+            (NETWORK, network),
+            (&self.algo, settings),
+        ];
         table.extend(sections.map(|(name, values)| (name.to_owned(), Value::Table(values))));
         Ok(table)
     }
@@ -234,13 +246,15 @@ impl Layers<'_> {
             algorithm: self.section(algo.id, algo.read)?,
             device: device.map_err(|source| ConfigError::Device { source, origin })?,
         };
-        train.validate().map_err(|error| self.blame(error))?;
+        let checkpoints: CheckpointConfig = self.section(CHECKPOINTS, toml::map::Map::try_into)?;
+        train.validate().and(checkpoints.validate()).map_err(|error| self.blame(error))?;
         Ok(ExperimentConfig {
             env: env.to_owned(),
             algo: algo.id.to_owned(),
             env_options: self.table(ENV_OPTIONS),
             // The schema has taken nothing else.
             kernels: self.value("kernels").and_then(|it| it.try_into().ok()).unwrap_or_default(),
+            checkpoints,
             train,
         })
     }

@@ -6,6 +6,8 @@ use elegante_env::EnvError;
 use elegante_policy::PolicyError;
 use elegante_trainer::TrainError;
 
+use crate::Request;
+
 /// Where a setting was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -121,6 +123,14 @@ pub enum ConfigError {
         /// The configuration file, if there is one.
         path: Option<PathBuf>,
     },
+    /// Something else that is wrong with a configuration file.
+    #[error("{}: {source}", .path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<ConfigError>,
+    },
     /// A configuration made in Rust that TOML has no words for.
     #[error(
         "the configuration can't be written as TOML ({reason}): its seed must be below 2⁶³, for example"
@@ -142,6 +152,21 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The same with the name of the file, where a file is all that was asked for and the error does not
+    /// name it.
+    pub(crate) fn within(self, request: &Request) -> Self {
+        let Request { env: None, algo: None, file: Some(path), sets, flags } = request else {
+            return self;
+        };
+        let named = self.to_string().contains(&path.display().to_string());
+        if named || !sets.is_empty() || !flags.is_empty() {
+            return self;
+        }
+        Self::InFile { path: path.clone(), source: Box::new(self) }
+    }
+}
+
 /// Errors of run directories.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -151,6 +176,28 @@ pub enum RunError {
     Occupied {
         /// The directory.
         path: PathBuf,
+    },
+    /// Another process is training in the directory.
+    #[error("another process is at work on {}: wait for it or end it; two of them would spoil each other's files", .path.display())]
+    Busy {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A run with checkpoints of which none can be used.
+    #[error("{}: none of its checkpoints can be used ({}): train anew with `train --config {}` and another directory", .path.display(), .reasons.join("; "), .path.join("config.toml").display())]
+    NoCheckpoint {
+        /// The run directory.
+        path: PathBuf,
+        /// What is wrong with each of them, the newest first.
+        reasons: Vec<String>,
+    },
+    /// A run can't be given another number of steps.
+    #[error("{}: {reason}", .path.display())]
+    Steps {
+        /// The run directory.
+        path: PathBuf,
+        /// Why, and what can be done.
+        reason: String,
     },
     /// The directory holds something that is no run of ours, so nothing there is removed.
     #[error("{} is not empty and does not hold a run of elegante, so --force does not touch it: give another directory", .path.display())]
@@ -230,6 +277,16 @@ impl From<EnvError> for RunError {
 }
 
 impl RunError {
+    /// Whether a disk, a quota or a limit left no room for what was to be written: that may be over
+    /// soon, and what has been written is as good as ever.
+    pub fn no_room(&self) -> bool {
+        let (Self::Io { source, .. } | Self::Policy(PolicyError::Io { source, .. })) = self else {
+            return false;
+        };
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+    }
+
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         |source| Self::Io { path, source }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use elegante_env::Registry;
@@ -10,7 +11,9 @@ use elegante_policy::write_atomic;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    COMMIT, Curve, ExperimentConfig, RunDir, RunError, RunInfo, Seeds, StopReason, VERSION,
+    COMMIT, Curve, ExperimentConfig, Request, RunDir, RunError, RunInfo, Seeds, StopReason,
+    VERSION,
+    lock::Lock,
     run_dir::{files, numbered, occupied, remove_files},
 };
 
@@ -52,10 +55,12 @@ pub struct ExperimentInfo {
     pub seeds: Vec<u64>,
 }
 
-/// A directory that belongs to one experiment; the run of seed 3 is in its `seed-3`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A directory that belongs to one experiment, and to one process for as long as the value lives; the
+/// run of seed 3 is in its `seed-3`.
+#[derive(Clone, Debug)]
 pub struct ExperimentDir {
     path: PathBuf,
+    _lock: Arc<Lock>,
 }
 
 impl ExperimentDir {
@@ -67,9 +72,10 @@ impl ExperimentDir {
         match (occupied(path)?, force) {
             (false, _) => Ok(()),
             (true, false) => Err(RunError::Occupied { path: path.to_owned() }),
-            (true, true) => read_info(path)
-                .map(drop)
-                .map_err(|_| RunError::NotAnExperiment { path: path.to_owned() }),
+            (true, true) => match read_info(path) {
+                Ok(_) => Lock::check(path),
+                Err(_) => Err(RunError::NotAnExperiment { path: path.to_owned() }),
+            },
         }
     }
 
@@ -89,10 +95,11 @@ impl ExperimentDir {
     ) -> Result<Self, RunError> {
         let path = path.into();
         Self::check(&path, force)?;
-        let dir = Self { path };
-        let asked: Vec<PathBuf> = seeds.as_slice().iter().map(|seed| dir.run(*seed)).collect();
+        let runs = seeds.as_slice().iter().map(|seed| path.join(run_name(*seed)));
+        let asked: Vec<PathBuf> = runs.collect();
         asked.iter().try_for_each(|run| RunDir::check(run, force))?;
-        fs::create_dir_all(&dir.path).map_err(RunError::io(&dir.path))?;
+        fs::create_dir_all(&path).map_err(RunError::io(&path))?;
+        let dir = Self::take(path)?;
         let older = read_info(&dir.path).map(|info| info.seeds).unwrap_or_default();
         for run in older.iter().map(|seed| dir.run(*seed)) {
             if asked.contains(&run) {
@@ -117,10 +124,38 @@ impl ExperimentDir {
         seeds: &Seeds,
         registry: &Registry,
     ) -> Result<Self, RunError> {
-        let path = numbered(parent, config, "seeds")?;
-        let dir = Self { path };
+        let dir = Self::take(numbered(parent, config, "seeds")?)?;
         dir.begin(config, seeds, registry)?;
         Ok(dir)
+    }
+
+    /// Takes the directory of an experiment that is there already, to go on with it; its configuration
+    /// and what was asked for come along. With `steps` each seed is to have so many.
+    ///
+    /// # Errors
+    /// When there is no experiment, a file of it is missing or damaged, another process is at work on
+    /// it, or it can't be given other steps.
+    pub fn open(
+        path: impl Into<PathBuf>,
+        registry: &Registry,
+        steps: Option<u64>,
+    ) -> Result<(Self, ExperimentConfig, ExperimentInfo), RunError> {
+        let path = path.into();
+        let mut info = read_info(&path)?;
+        let dir = Self::take(path)?;
+        let request = Request { file: Some(dir.file(CONFIG)), ..Request::default() };
+        let mut config = ExperimentConfig::resolve(registry, &request)?;
+        if let Some(steps) = steps.filter(|steps| *steps != config.train.run.steps) {
+            config = config.with_steps(steps, &dir.path)?;
+            info.steps = steps;
+            write_atomic(&dir.file(CONFIG), config.to_toml(registry)?.as_bytes())?;
+            write_json(&dir.file(EXPERIMENT), &info)?;
+        }
+        Ok((dir, config, info))
+    }
+
+    fn take(path: PathBuf) -> Result<Self, RunError> {
+        Ok(Self { _lock: Arc::new(Lock::take(&path)?), path })
     }
 
     fn begin(
@@ -241,7 +276,7 @@ fn read_info(path: &Path) -> Result<ExperimentInfo, RunError> {
     read_json(&file)
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, RunError> {
+pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, RunError> {
     let text = fs::read_to_string(path).map_err(RunError::io(path))?;
     let damaged = |error: serde_json::Error| RunError::Damaged {
         path: path.to_owned(),

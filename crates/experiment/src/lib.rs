@@ -3,26 +3,33 @@
 
 mod algorithms;
 mod chart;
+mod checkpoints;
 mod config;
 mod curve;
+mod cut;
 mod error;
 mod experiment;
+mod lock;
 mod log;
 mod names;
 mod player;
 mod presets;
 mod recorder;
 mod render;
+mod resume;
 mod run;
 mod run_dir;
 mod schema;
 mod seeds;
+mod sessions;
 pub mod statistics;
 mod summary;
 mod throughput;
+mod training;
 
 pub use algorithms::{ALGORITHMS, AlgorithmInfo};
 pub use chart::{Chart, Series};
+pub use checkpoints::{CheckpointConfig, load_checkpoint};
 pub use config::{ExperimentConfig, Flag, Request};
 pub use curve::{BandPoint, Curve, WINDOW, band};
 pub use error::{ConfigError, Origin, RunError};
@@ -31,11 +38,13 @@ pub use log::json_line;
 pub use player::{Moment, Player};
 pub use presets::preset_envs;
 pub use recorder::{Recorder, RunInfo, StopReason};
+pub use resume::{Resumed, RunState};
 pub use run::Run;
 pub use run_dir::{RunDir, files};
 pub use seeds::{Seeds, SeedsError};
 pub use summary::{Passing, SeedResult, Summary};
 pub use throughput::env_steps_per_second;
+pub use training::News;
 
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

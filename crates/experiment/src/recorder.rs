@@ -1,16 +1,23 @@
 //! Writes a training run down while it goes on.
 
-use std::{ops::ControlFlow, time::Instant};
+use std::time::{Duration, Instant};
 
 use elegante_env::{Ending, Registry};
 use elegante_kernels::{Instructions, instructions};
-use elegante_policy::{DeviceChoice, write_atomic};
-use elegante_trainer::{Evaluation, Event, Stop, Trainer};
+use elegante_policy::write_atomic;
+use elegante_trainer::{Evaluation, Event, Progress, Stop, Trainer};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    COMMIT, ExperimentConfig, RunDir, RunError, VERSION, experiment::write_json, json_line,
-    log::LogFile, run_dir::files,
+    COMMIT, ExperimentConfig, RunDir, RunError, VERSION,
+    checkpoints::Cadence,
+    cut::Kept,
+    experiment::write_json,
+    json_line,
+    log::LogFile,
+    run_dir::files,
+    sessions::{self, Session},
+    training::Best,
 };
 
 /// Why a run ended.
@@ -65,11 +72,12 @@ pub struct RunInfo {
     pub episodes: u64,
     /// Updates.
     pub updates: u64,
-    /// Seconds of wall time of the training alone.
+    /// Seconds of wall time of the training alone; of a run that was continued, of all that is in it.
     pub train_seconds: f64,
     /// Environment steps a second of the training alone.
     pub train_steps_per_second: f64,
-    /// Seconds of wall time of the whole process: start, training, evaluation.
+    /// Seconds of wall time of the whole process: start, training, evaluation. Of a run that was
+    /// continued, of its last process and of the training before.
     pub seconds: f64,
     /// Environment steps trained a second of the whole process.
     pub steps_per_second: f64,
@@ -83,7 +91,7 @@ pub struct RunInfo {
 /// use elegante_env::Registry;
 /// use elegante_experiment::{ExperimentConfig, Recorder, Request, RunDir, StopReason};
 /// use elegante_trainer::Trainer;
-/// use std::time::Instant;
+/// use std::{ops::ControlFlow, time::Instant};
 ///
 /// let registry = Registry::standard();
 /// let sets = vec!["steps=2000".into(), "eval_episodes=5".into()];
@@ -94,22 +102,28 @@ pub struct RunInfo {
 /// let folder = tempfile::tempdir()?;
 /// let dir = RunDir::create(folder.path().join("run"), false)?;
 /// let mut recorder = Recorder::begin(dir, &config, &registry, Instant::now())?;
-/// let stop = trainer.run(|event| recorder.on_event(event))?;
-/// recorder.save(&trainer)?;
-/// let info = recorder.finish(&trainer, stop.into(), Some(trainer.evaluate()?))?;
+/// let stop = recorder.train(&mut trainer, |_news| ControlFlow::Continue(()))?;
+/// let info = recorder.finish(&trainer, stop, Some(trainer.evaluate()?))?;
 /// assert!(info.steps >= 2000);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Recorder {
-    dir: RunDir,
-    config: ExperimentConfig,
-    metrics: LogFile,
-    episodes: LogFile,
-    failure: Option<RunError>,
-    steps: u64,
+    pub(crate) dir: RunDir,
+    pub(crate) config: ExperimentConfig,
+    pub(crate) metrics: LogFile,
+    pub(crate) episodes: LogFile,
+    pub(crate) failure: Option<RunError>,
+    /// Steps at the last update.
+    pub(crate) steps: u64,
+    pub(crate) cadence: Cadence,
+    pub(crate) best: Best,
+    /// Whether the disk has been full since the last time that everything could be written.
+    pub(crate) no_room: bool,
     process_began: Instant,
     began: Instant,
+    /// Seconds trained before this process.
+    earlier: Duration,
     train_seconds: f64,
 }
 
@@ -130,17 +144,51 @@ impl Recorder {
         let mut episodes = LogFile::create(&dir.file(files::EPISODES))?;
         episodes.line("episode,steps,lane,return,length,ending");
         episodes.flush()?;
-        Ok(Self {
+        sessions::note(&dir, "train", &Session::now(config, Progress::default()))?;
+        Ok(Self::over(dir, config, (metrics, episodes), process_began))
+    }
+
+    /// Goes on with a run whose logs tell of `progress` in their first parts, `kept`.
+    pub(crate) fn go_on(
+        dir: RunDir,
+        config: &ExperimentConfig,
+        kept: &Kept,
+        progress: Progress,
+        process_began: Instant,
+    ) -> Result<Self, RunError> {
+        let metrics = LogFile::cut(&dir.file(files::METRICS), kept.metrics)?;
+        let episodes = LogFile::cut(&dir.file(files::EPISODES), kept.episodes)?;
+        sessions::note(&dir, "resume", &Session::now(config, progress))?;
+        let mut recorder = Self::over(dir, config, (metrics, episodes), process_began);
+        recorder.steps = progress.steps;
+        recorder.cadence = Cadence::new(&config.checkpoints, progress.steps);
+        recorder.best = Best::of(kept.best);
+        recorder.earlier = kept.seconds();
+        recorder.train_seconds = kept.seconds;
+        Ok(recorder)
+    }
+
+    fn over(
+        dir: RunDir,
+        config: &ExperimentConfig,
+        (metrics, episodes): (LogFile, LogFile),
+        process_began: Instant,
+    ) -> Self {
+        Self {
             dir,
             config: config.clone(),
             metrics,
             episodes,
             failure: None,
             steps: 0,
+            cadence: Cadence::new(&config.checkpoints, 0),
+            best: Best::of(None),
+            no_room: false,
             process_began,
             began: Instant::now(),
+            earlier: Duration::ZERO,
             train_seconds: 0.0,
-        })
+        }
     }
 
     /// The run's directory.
@@ -148,17 +196,9 @@ impl Recorder {
         &self.dir
     }
 
-    /// Notes an event of the training. When the disk is full or gone it asks for the end of the
-    /// run; [`save`](Self::save) then returns the error.
-    pub fn on_event(&mut self, event: Event<'_>) -> ControlFlow<()> {
-        if self.failure.is_none() {
-            self.failure = self.note(event).err();
-        }
-        if self.failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
-    fn note(&mut self, event: Event<'_>) -> Result<(), RunError> {
-        self.train_seconds = self.began.elapsed().as_secs_f64();
+    /// Writes down an event of the training.
+    pub(crate) fn note(&mut self, event: Event<'_>) -> Result<(), RunError> {
+        self.train_seconds = (self.earlier + self.began.elapsed()).as_secs_f64();
         match event {
             Event::Episode(e) => {
                 let ending = match e.ending {
@@ -175,31 +215,20 @@ impl Recorder {
             Event::Update(update) => {
                 self.steps = update.steps;
                 self.metrics.line(&json_line("update", update));
-                self.episodes.flush()?;
-                self.metrics.flush()
+                self.flush()
             }
             Event::Evaluation(evaluation) => {
                 let at = EvaluationAt { steps: self.steps, evaluation };
                 self.metrics.line(&json_line("evaluation", &at));
-                self.metrics.flush()
+                self.flush()
             }
             _ => Ok(()),
         }
     }
 
-    /// Writes the policy and the checkpoint, each whole or not at all.
-    ///
-    /// # Errors
-    /// What stopped an earlier [`on_event`](Self::on_event), or what is wrong now.
-    pub fn save(&mut self, trainer: &Trainer) -> Result<(), RunError> {
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
-        }
-        self.metrics.sync()?;
-        self.episodes.sync()?;
-        trainer.policy().save(self.dir.file(files::POLICY))?;
-        write_atomic(&self.dir.file(files::CHECKPOINT), &trainer.checkpoint()?)?;
-        Ok(())
+    fn flush(&mut self) -> Result<(), RunError> {
+        self.episodes.flush()?;
+        self.metrics.flush()
     }
 
     /// Writes `run.json`, the last of the files, and returns what it says.
@@ -220,7 +249,7 @@ impl Recorder {
     fn info(&self, trainer: &Trainer, stop: StopReason, evaluation: Option<Evaluation>) -> RunInfo {
         let (config, progress) = (&self.config, trainer.progress());
         let device = config.train.device.resolve();
-        let seconds = self.process_began.elapsed().as_secs_f64();
+        let seconds = (self.earlier + self.process_began.elapsed()).as_secs_f64();
         RunInfo {
             version: VERSION.to_owned(),
             commit: COMMIT.to_owned(),
@@ -228,7 +257,7 @@ impl Recorder {
             algo: config.algo.clone(),
             seed: config.train.run.seed,
             device: device.to_string(),
-            backend: backend(device).to_owned(),
+            backend: sessions::backend(device).to_owned(),
             kernels: instructions(),
             stop,
             steps: progress.steps,
@@ -253,14 +282,4 @@ struct EvaluationAt<'a> {
 
 fn rate(steps: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { steps as f64 / seconds } else { 0.0 }
-}
-
-fn backend(device: DeviceChoice) -> &'static str {
-    match device {
-        DeviceChoice::Auto => "none",
-        DeviceChoice::Flex => "burn-flex",
-        DeviceChoice::NdArray => "burn-ndarray",
-        DeviceChoice::Wgpu => "burn-wgpu",
-        DeviceChoice::Cuda(_) => "burn-cuda",
-    }
 }

@@ -3,11 +3,16 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use toml::{Table, Value};
 
-use crate::{ExperimentConfig, RunError};
+use crate::{
+    ExperimentConfig, RunError,
+    checkpoints::{Checkpoints, is_unfinished, remove_unfinished},
+    lock::Lock,
+};
 
 /// The names of the files in a run directory.
 pub mod files {
@@ -17,21 +22,32 @@ pub mod files {
     pub const METRICS: &str = "metrics.jsonl";
     /// One line for each training episode.
     pub const EPISODES: &str = "episodes.csv";
-    /// The trained policy.
+    /// The trained policy; while the run goes on, that of the last checkpoint.
     pub const POLICY: &str = "policy.safetensors";
-    /// The whole state of the training.
-    pub const CHECKPOINT: &str = "checkpoint.safetensors";
+    /// The policy of the best evaluation during training, if there were any.
+    pub const BEST: &str = "best.safetensors";
+    /// The directory of the last checkpoints, `step-000123456.safetensors`: the whole state of the
+    /// training after so many steps.
+    pub const CHECKPOINTS: &str = "checkpoints";
+    /// Where older versions had their only checkpoint.
+    pub const OLD_CHECKPOINT: &str = "checkpoint.safetensors";
+    /// One JSON object a line for each process that worked on the run, with what decides its bits.
+    pub const SESSIONS: &str = "sessions.jsonl";
+    /// Held by the process that is at work.
+    pub const LOCK: &str = ".lock";
     /// What the run was, where and when, and how it ended.
     pub const RUN: &str = "run.json";
 
-    /// All of them.
-    pub const ALL: [&str; 6] = [CONFIG, METRICS, EPISODES, POLICY, CHECKPOINT, RUN];
+    /// All that are files of their own, the lock apart.
+    pub const ALL: [&str; 8] =
+        [CONFIG, METRICS, EPISODES, POLICY, BEST, OLD_CHECKPOINT, SESSIONS, RUN];
 }
 
-/// A directory that belongs to one run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A directory that belongs to one run, and to one process for as long as the value lives.
+#[derive(Clone, Debug)]
 pub struct RunDir {
     path: PathBuf,
+    _lock: Arc<Lock>,
 }
 
 impl RunDir {
@@ -44,7 +60,7 @@ impl RunDir {
         match (occupied(path)?, force) {
             (false, _) => Ok(()),
             (true, false) => Err(RunError::Occupied { path: path.to_owned() }),
-            (true, true) if holds_a_run(path) => Ok(()),
+            (true, true) if holds_a_run(path) => Lock::check(path),
             (true, true) => Err(RunError::NotARun { path: path.to_owned() }),
         }
     }
@@ -53,14 +69,37 @@ impl RunDir {
     /// it are removed first; whatever else is there stays.
     ///
     /// # Errors
-    /// When it holds something and `force` is not given, when what it holds is not a run of ours,
-    /// or when it can't be made.
+    /// When it holds something and `force` is not given, when what it holds is not a run of ours or
+    /// another process is at work on it, or when it can't be made.
     pub fn create(path: impl Into<PathBuf>, force: bool) -> Result<Self, RunError> {
         let path = path.into();
         Self::check(&path, force)?;
         fs::create_dir_all(&path).map_err(RunError::io(&path))?;
-        remove_files(&path, &files::ALL)?;
-        Ok(Self { path })
+        let dir = Self::take(path)?;
+        remove_run(&dir.path)?;
+        Ok(dir)
+    }
+
+    /// Takes the directory of a run that is there already, to go on with it.
+    ///
+    /// # Errors
+    /// When there is no run, or another process is at work on it.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, RunError> {
+        let path = path.into();
+        if !path.is_dir() {
+            return Err(RunError::Missing { path });
+        }
+        if !path.join(files::CONFIG).exists() {
+            return Err(RunError::Incomplete { path, file: files::CONFIG });
+        }
+        let dir = Self::take(path)?;
+        remove_unfinished(&dir.path)?;
+        Checkpoints::of(&dir.path).remove_unfinished()?;
+        Ok(dir)
+    }
+
+    fn take(path: PathBuf) -> Result<Self, RunError> {
+        Ok(Self { _lock: Arc::new(Lock::take(&path)?), path })
     }
 
     /// Removes the files of the run in `path`, and the directory if nothing else is in it. What is not
@@ -72,7 +111,10 @@ impl RunDir {
         if !holds_a_run(path) {
             return Ok(());
         }
-        remove_files(path, &files::ALL)?;
+        let lock = Lock::take(path)?;
+        remove_run(path)?;
+        drop(lock);
+        remove_files(path, &[files::LOCK])?;
         match fs::remove_dir(path) {
             Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
                 Err(RunError::io(path)(error))
@@ -88,7 +130,7 @@ impl RunDir {
     /// When it can't be made.
     pub fn create_numbered(parent: &Path, config: &ExperimentConfig) -> Result<Self, RunError> {
         let seed = config.train.run.seed.to_string();
-        Ok(Self { path: numbered(parent, config, &seed)? })
+        Self::take(numbered(parent, config, &seed)?)
     }
 
     /// Where it is.
@@ -122,6 +164,13 @@ pub(crate) fn numbered(
     }
 }
 
+/// Removes everything that a run writes into `dir`, the lock apart.
+fn remove_run(dir: &Path) -> Result<(), RunError> {
+    remove_files(dir, &files::ALL)?;
+    remove_unfinished(dir)?;
+    Checkpoints::of(dir).remove()
+}
+
 /// Removes the files of these names in `dir`, as far as they are there.
 pub(crate) fn remove_files(dir: &Path, names: &[&str]) -> Result<(), RunError> {
     for file in names.iter().map(|name| dir.join(name)) {
@@ -135,10 +184,17 @@ pub(crate) fn remove_files(dir: &Path, names: &[&str]) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Whether anything is in `path`; what does not exist is empty.
+/// Whether anything is in `path`; what does not exist is empty, and so is what a process left that was
+/// killed before it had written its first file.
 pub(crate) fn occupied(path: &Path) -> Result<bool, RunError> {
+    let of_nobody = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        name == files::LOCK || name.to_str().is_some_and(is_unfinished)
+    };
     match fs::read_dir(path) {
-        Ok(mut entries) => Ok(entries.next().is_some()),
+        Ok(entries) => {
+            Ok(entries.into_iter().any(|entry| !entry.is_ok_and(|entry| of_nobody(&entry))))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(RunError::io(path)(error)),
     }
@@ -184,7 +240,8 @@ mod tests {
         RunDir::create(dir.path(), true).unwrap();
         let left: Vec<_> =
             fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(left, ["notes.txt"]);
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(["notes.txt", files::LOCK].iter().all(|it| left.iter().any(|name| name == it)));
     }
 
     #[test]
@@ -196,13 +253,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_killed_process_had_hardly_begun_is_no_obstacle() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(files::LOCK), "").unwrap();
+        fs::write(dir.path().join(".tmpAb12Cd"), "env = ").unwrap();
+        let run = RunDir::create(dir.path(), false).unwrap();
+        assert!(!run.file(".tmpAb12Cd").exists());
+        let error = RunDir::create(dir.path(), false).unwrap_err();
+        assert!(matches!(error, RunError::Busy { .. }), "{error}");
+    }
+
+    #[test]
     fn numbers_count_up_from_the_first_free_one() {
         let dir = tempfile::tempdir().unwrap();
         let name = |run: RunDir| run.path().file_name().unwrap().to_str().unwrap().to_owned();
         let make = || name(RunDir::create_numbered(dir.path(), &config()).unwrap());
         assert_eq!(make(), "CartPole-v1-ppo-0-1");
         assert_eq!(make(), "CartPole-v1-ppo-0-2");
-        fs::remove_dir(dir.path().join("CartPole-v1-ppo-0-1")).unwrap();
+        fs::remove_dir_all(dir.path().join("CartPole-v1-ppo-0-1")).unwrap();
         assert_eq!(make(), "CartPole-v1-ppo-0-1");
     }
 

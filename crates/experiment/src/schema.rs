@@ -8,7 +8,9 @@ use elegante_trainer::{Algorithm, RunConfig};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{AlgorithmInfo, ConfigError, algorithms::settings_of, names::nearest};
+use crate::{
+    AlgorithmInfo, CheckpointConfig, ConfigError, algorithms::settings_of, names::nearest,
+};
 
 /// A table of the file; the first has no heading.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +63,7 @@ pub(crate) struct Schema {
 
 pub(crate) const ENV_OPTIONS: &str = "env_options";
 pub(crate) const NETWORK: &str = "network";
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
 
 impl Schema {
     pub(crate) fn new(entry: &Entry, algo: &'static AlgorithmInfo) -> Self {
@@ -97,6 +100,13 @@ impl Schema {
             default: Some(option.default.clone()),
             takes: Takes::LikeDefault,
         }));
+        let read = Takes::Struct(|table| table.try_into::<CheckpointConfig>().map(drop));
+        fields.extend(of_struct(
+            CHECKPOINTS,
+            CheckpointConfig::SETTINGS,
+            &defaults(&CheckpointConfig::default()),
+            read,
+        ));
         let read = Takes::Struct(|table| table.try_into::<MlpConfig>().map(drop));
         fields.extend(of_struct(
             NETWORK,
@@ -113,6 +123,8 @@ impl Schema {
         if !entry.options().is_empty() {
             sections.push(Section { name: ENV_OPTIONS, about: "The environment's own options." });
         }
+        let about = "How often the whole run is written down on the way.";
+        sections.push(Section { name: CHECKPOINTS, about });
         let about = "The hidden layers of the networks.";
         sections.push(Section { name: NETWORK, about });
         sections.push(Section { name: algo.id, about: algo.summary });

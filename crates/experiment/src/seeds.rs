@@ -33,6 +33,15 @@ impl Seeds {
     pub fn as_slice(&self) -> &[u64] {
         &self.0
     }
+
+    /// `seeds` as they are written: as a range where they are one.
+    pub fn listed(seeds: &[u64]) -> String {
+        let consecutive = seeds.windows(2).all(|pair| pair[0].checked_add(1) == Some(pair[1]));
+        match *seeds {
+            [first, .., last] if consecutive && last < u64::MAX => format!("{first}..{}", last + 1),
+            _ => seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(","),
+        }
+    }
 }
 
 impl FromStr for Seeds {
@@ -71,13 +80,7 @@ impl FromStr for Seeds {
 
 impl fmt::Display for Seeds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let consecutive = self.0.windows(2).all(|pair| pair[0].checked_add(1) == Some(pair[1]));
-        match self.0[..] {
-            [first, .., last] if consecutive && last < u64::MAX => {
-                write!(f, "{first}..{}", last + 1)
-            }
-            _ => f.write_str(&self.0.iter().map(u64::to_string).collect::<Vec<_>>().join(",")),
-        }
+        f.write_str(&Self::listed(&self.0))
     }
 }
 

@@ -141,6 +141,14 @@ impl Board {
         Ok(())
     }
 
+    /// Says something else without disturbing what is shown.
+    pub(super) fn aside(&self, say: impl FnOnce()) {
+        match &self.view {
+            View::Bars { bars, .. } => bars.suspend(say),
+            _ => say(),
+        }
+    }
+
     /// Nothing more comes.
     pub(super) fn finish(&self) {
         if let View::Bars { bars, .. } = &self.view {

@@ -1,21 +1,25 @@
-//! `elegante train --seeds`: many seeds as one experiment.
+//! `elegante train --seeds`, and `resume` of what it makes: many seeds as one experiment.
 
 mod board;
 mod workers;
 
-use std::{io, path::Path, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use elegante::{
     DeviceChoice, Trainer,
     experiment::{
-        Experiment, ExperimentConfig, ExperimentDir, Passing, Seeds, StopReason, Summary,
+        Experiment, ExperimentConfig, ExperimentDir, Passing, RunState, Seeds, StopReason, Summary,
         experiment_files, json_line, statistics::Estimate,
     },
 };
 use serde::Serialize;
 
 use crate::{
-    args::TrainArgs,
+    args::{ResumeArgs, TrainArgs},
     exit::Outcome,
     interrupt::Interrupt,
     output::Output,
@@ -23,7 +27,7 @@ use crate::{
     text::{grouped, short, span},
 };
 use board::Board;
-use workers::{Leashes, Task};
+use workers::{Leashes, Start, Task};
 
 /// Ctrl-C is seen at the latest after this long.
 const ATTENTION: Duration = Duration::from_millis(100);
@@ -34,6 +38,8 @@ enum Report {
     Began,
     /// One of its JSON lines.
     Line(String),
+    /// Something that is not as it should be and stops nothing.
+    Warning(String),
     /// It is over; the error says why too early.
     Ended(Result<(), String>),
 }
@@ -53,17 +59,63 @@ pub(crate) fn run(
         Some(path) => ExperimentDir::create(path, config, seeds, registry, args.force)?,
         None => ExperimentDir::create_numbered(Path::new("runs"), config, seeds, registry)?,
     };
-    let task = task(&args, seeds, config, &dir, program);
-    introduce(&args, config, seeds, &task, &dir, output)?;
-    let board = Board::new(args.json, args.quiet, config.train.run.steps, task.runs.len());
-    let failed = train(&task, board, &interrupt, output)?;
+    let seeds = seeds.as_slice();
+    let start = Start::Train { force: args.force };
+    let runs = seeds.iter().map(|seed| (*seed, dir.run(*seed), start)).collect();
+    let task = task(runs, args.jobs, config, &dir, program);
+    let quiet = args.quiet;
+    introduce(args.json, quiet, config, seeds, &task, &dir, output)?;
+    conduct(&task, (args.json, quiet), config, &dir, &interrupt, program, output)
+}
 
+/// Goes on with the seeds that are not finished.
+pub(crate) fn resume(
+    args: &ResumeArgs,
+    program: &Program,
+    output: &mut Output,
+) -> anyhow::Result<Outcome> {
+    let registry = &program.registry;
+    let (dir, config, info) = ExperimentDir::open(&args.run, registry, args.steps)?;
+    let steps = config.train.run.steps;
+    let interrupt = Interrupt::listen(|| {})?;
+    let unfinished = info.seeds.iter().filter_map(|seed| {
+        let run = dir.run(*seed);
+        match RunState::of(&run, steps) {
+            RunState::Finished(_) => None,
+            RunState::Unfinished => Some((*seed, run, Start::Resume { steps })),
+            RunState::Missing => Some((*seed, run, Start::Train { force: false })),
+        }
+    });
+    let task = task(unfinished.collect(), args.jobs, &config, &dir, program);
+    let seeds: Vec<u64> = task.runs.iter().map(|(seed, ..)| *seed).collect();
+    if seeds.is_empty() {
+        if !args.json && !args.quiet {
+            output.note(&format!("every seed of {} is finished", dir.path().display()));
+        }
+    } else {
+        introduce(args.json, args.quiet, &config, &seeds, &task, &dir, output)?;
+    }
+    conduct(&task, (args.json, args.quiet), &config, &dir, &interrupt, program, output)
+}
+
+/// Trains, writes the summary and says what came out.
+fn conduct(
+    task: &Task,
+    (json, quiet): (bool, bool),
+    config: &ExperimentConfig,
+    dir: &ExperimentDir,
+    interrupt: &Interrupt,
+    program: &Program,
+    output: &mut Output,
+) -> anyhow::Result<Outcome> {
+    let board = Board::new(json, quiet, config.train.run.steps, task.runs.len());
+    let failed = train(task, board, interrupt, output)?;
     let experiment = Experiment::read(dir.path())?;
     let summary = experiment.write_summary()?;
-    if args.json {
+    if json {
         output.line(&json_line("summary", &summary))?;
     } else {
-        conclude(&summary, dir.path(), program.began.elapsed(), args.quiet, output)?;
+        conclude(&summary, dir.path(), program.began.elapsed(), quiet, output)?;
     }
     let stopped = experiment.runs.iter().any(|run| run.stop() == StopReason::Interrupted);
     Ok(match (failed, stopped || interrupt.asked()) {
@@ -74,8 +126,8 @@ pub(crate) fn run(
 }
 
 fn task(
-    args: &TrainArgs,
-    seeds: &Seeds,
+    runs: Vec<(u64, PathBuf, Start)>,
+    jobs: Option<u16>,
     config: &ExperimentConfig,
     dir: &ExperimentDir,
     program: &Program,
@@ -83,16 +135,15 @@ fn task(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // A GPU computes for one at a time.
     let gpu = matches!(config.train.device.resolve(), DeviceChoice::Wgpu | DeviceChoice::Cuda(_));
-    let jobs = args.jobs.map_or(if gpu { 1 } else { cores }, usize::from);
-    let jobs = jobs.min(seeds.as_slice().len());
+    let jobs = jobs.map_or(if gpu { 1 } else { cores }, usize::from);
+    let jobs = jobs.min(runs.len()).max(1);
     Task {
-        runs: seeds.as_slice().iter().map(|seed| (*seed, dir.run(*seed))).collect(),
+        runs,
         jobs,
         name: program.name.clone(),
         env: config.env.clone(),
         config: dir.file(experiment_files::CONFIG),
         threads: (cores / jobs).max(1),
-        force: args.force,
     }
 }
 
@@ -113,6 +164,10 @@ fn train(
                 Ok(())
             }
             Some((seed, Report::Line(line))) => board.line(seed, &line, output),
+            Some((seed, Report::Warning(text))) => {
+                board.aside(|| output.warning(&format!("seed {seed}: {text}")));
+                Ok(())
+            }
             Some((seed, Report::Ended(ended))) => {
                 failed |= ended.is_err();
                 board.ended(seed, ended, output)
@@ -131,23 +186,25 @@ fn train(
 
 /// The first line, which says what is going to happen.
 fn introduce(
-    args: &TrainArgs,
+    json: bool,
+    quiet: bool,
     config: &ExperimentConfig,
-    seeds: &Seeds,
+    seeds: &[u64],
     task: &Task,
     dir: &ExperimentDir,
     output: &mut Output,
 ) -> io::Result<()> {
     let (env, algo, steps) = (&config.env, &config.algo, config.train.run.steps);
     let (path, jobs) = (dir.path(), task.jobs);
-    if args.json {
-        let start = Start { env, algo, seeds, steps, jobs, experiment: path };
+    if json {
+        let start = Beginning { env, algo, seeds, steps, jobs, experiment: path };
         return output.line(&json_line("experiment", &start));
     }
-    if !args.quiet {
+    if !quiet {
         output.note(&format!(
-            "{env} · {algo} · {} steps · seeds {seeds} · {jobs} at a time · {}",
+            "{env} · {algo} · {} steps · seeds {} · {jobs} at a time · {}",
             grouped(steps),
+            Seeds::listed(seeds),
             path.display()
         ));
     }
@@ -155,10 +212,10 @@ fn introduce(
 }
 
 #[derive(Serialize)]
-struct Start<'a> {
+struct Beginning<'a> {
     env: &'a str,
     algo: &'a str,
-    seeds: &'a Seeds,
+    seeds: &'a [u64],
     steps: u64,
     jobs: usize,
     experiment: &'a Path,

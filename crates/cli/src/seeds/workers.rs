@@ -7,7 +7,6 @@
 use std::{
     collections::HashMap,
     env,
-    ffi::OsString,
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{ChildStdin, Command, ExitStatus, Stdio},
@@ -55,8 +54,8 @@ impl Leashes {
 
 /// The runs, and how each of them is started.
 pub(super) struct Task {
-    /// Seeds and their directories.
-    pub(super) runs: Vec<(u64, PathBuf)>,
+    /// Seeds, their directories and how they are started.
+    pub(super) runs: Vec<(u64, PathBuf, Start)>,
     /// Runs side by side.
     pub(super) jobs: usize,
     /// The name that this program goes by.
@@ -67,8 +66,15 @@ pub(super) struct Task {
     pub(super) config: PathBuf,
     /// Threads for each run.
     pub(super) threads: usize,
-    /// Whether an older run may be replaced.
-    pub(super) force: bool,
+}
+
+/// How a run is started.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Start {
+    /// From its beginning; with `force` it may replace an older run.
+    Train { force: bool },
+    /// From where it was stopped, to this many steps in all.
+    Resume { steps: u64 },
 }
 
 /// Starts the run of every seed and calls `on_report` with all that they say and, from time to time,
@@ -82,16 +88,16 @@ pub(super) fn run(
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         let (reports, arriving) = channel();
-        for _ in 0..jobs.clamp(1, runs.len()) {
+        for _ in 0..jobs.min(runs.len()) {
             let (reports, next) = (reports.clone(), &next);
             scope.spawn(move || {
-                while let Some((seed, dir)) = runs.get(next.fetch_add(1, Ordering::SeqCst)) {
+                while let Some(run) = runs.get(next.fetch_add(1, Ordering::SeqCst)) {
                     if leashes.closed() {
                         break;
                     }
-                    let ended = follow(task, *seed, dir, leashes, &reports);
+                    let ended = follow(task, run, leashes, &reports);
                     // The receiver outlives this thread.
-                    let _ = reports.send((*seed, Report::Ended(ended)));
+                    let _ = reports.send((run.0, Report::Ended(ended)));
                 }
             });
         }
@@ -109,12 +115,12 @@ pub(super) fn run(
 /// Runs one seed to its end. The error says why it did not get there.
 fn follow(
     task: &Task,
-    seed: u64,
-    dir: &Path,
+    run: &(u64, PathBuf, Start),
     leashes: &Leashes,
     reports: &Sender<(u64, Report)>,
 ) -> Result<(), String> {
-    let mut child = command(task, seed, dir).and_then(|mut command| command.spawn());
+    let seed = run.0;
+    let mut child = command(task, run).and_then(|mut command| command.spawn());
     let child = child.as_mut().map_err(|error| format!("it can't be started: {error}"))?;
     let (Some(input), Some(lines), Some(mut remarks)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -136,6 +142,9 @@ fn follow(
         }
         said.join().unwrap_or_default()
     });
+    for warning in said.lines().filter_map(|line| line.strip_prefix("warning: ")) {
+        let _ = reports.send((seed, Report::Warning(warning.to_owned())));
+    }
     let status = child.wait();
     leashes.forget(seed);
     match status {
@@ -157,18 +166,21 @@ fn reason(said: &str, status: ExitStatus) -> String {
     }
 }
 
-fn command(task: &Task, seed: u64, dir: &Path) -> io::Result<Command> {
+fn command(task: &Task, (seed, dir, start): &(u64, PathBuf, Start)) -> io::Result<Command> {
     let mut command = this_program(&task.name)?;
-    let mut args: Vec<OsString> = ["train", &task.env, "--config"].map(OsString::from).into();
-    args.push(task.config.clone().into());
-    args.push("--out".into());
-    args.push(dir.into());
     let (seed, threads) = (seed.to_string(), task.threads.to_string());
-    args.extend(["--seed", &seed, "--worker", &threads, "--json"].map(OsString::from));
-    if task.force {
-        args.push("--force".into());
+    match start {
+        Start::Train { force } => {
+            command.args(["train", &task.env, "--config"]).arg(&task.config);
+            command.arg("--out").arg(dir).args(["--seed", &seed]);
+            command.args(force.then_some("--force"));
+        }
+        Start::Resume { steps } => {
+            command.arg("resume").arg(dir).args(["--steps", &steps.to_string()]);
+        }
     }
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(["--worker", &threads, "--json"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     Ok(command)
 }
 

@@ -234,7 +234,7 @@ fn a_place_that_cant_be_written_is_named() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_ends_the_run_with_the_name_of_the_file() {
+fn a_disk_that_stays_full_is_an_error_with_the_name_of_the_file() {
     use std::process::Command;
     let binary = env!("CARGO_BIN_EXE_elegante");
     // `ulimit -f` counts blocks of 512 or 1,024 bytes, as the shell likes; the signal that comes
@@ -251,15 +251,16 @@ fn a_full_disk_ends_the_run_with_the_name_of_the_file() {
     let ran = on_disk_of(&place, 1, "train CartPole-v1 --steps 1 --out run");
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     assert!(ran.err.contains("run/config.toml"), "{}", ran.err);
-    assert!(place.names("run").is_empty(), "a half-written configuration stayed");
+    assert_eq!(place.names("run"), [".lock"], "a half-written configuration stayed");
 
-    // Full after some updates: the logs stop, and no policy is half there.
-    let args = "train CartPole-v1 --steps 1e12 --out long --quiet";
+    // Full after some updates and to the end: the logs stop, and no policy is half there.
+    let args = "train CartPole-v1 --steps 2e4 --out long --quiet";
     let ran = on_disk_of(&place, 12, args);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     let log = ["long/metrics.jsonl", "long/episodes.csv"].iter().any(|log| ran.err.contains(log));
     assert!(log, "{}", ran.err);
-    assert_eq!(place.names("long"), ["config.toml", "episodes.csv", "metrics.jsonl"]);
+    let left = [".lock", "config.toml", "episodes.csv", "metrics.jsonl", "sessions.jsonl"];
+    assert_eq!(place.names("long"), left);
 
     // Nobody can be told the result.
     let script = format!("{binary} train CartPole-v1 --json --steps 1 --out told > /dev/full");

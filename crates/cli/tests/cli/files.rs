@@ -47,7 +47,8 @@ fn a_damaged_policy_is_refused_wherever_the_damage_is() {
     }
     place.write(file, "{\"weights\": \"of paper\"}");
     refused(&place, &[file, "damaged"]);
-    place.write(file, place.bytes("run/checkpoint.safetensors"));
+    let checkpoint = place.names("run/checkpoints").remove(0);
+    place.write(file, place.bytes(&format!("run/checkpoints/{checkpoint}")));
     refused(&place, &[file, "not an elegante policy"]);
     place.write(file, &good);
     place.ok("eval run --episodes 1");

@@ -9,14 +9,16 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The six files of a run.
-pub(crate) const FILES: [&str; 6] = [
-    "checkpoint.safetensors",
+/// The files of a run.
+pub(crate) const FILES: [&str; 8] = [
+    ".lock",
+    "checkpoints",
     "config.toml",
     "episodes.csv",
     "metrics.jsonl",
     "policy.safetensors",
     "run.json",
+    "sessions.jsonl",
 ];
 
 /// A directory to run the command in; it is gone at the end of the test.
@@ -141,10 +143,11 @@ pub(crate) fn events<'a>(lines: &'a [Value], event: &str) -> Vec<&'a Value> {
     lines.iter().filter(|line| line["event"] == event).collect()
 }
 
-/// The whole names of everything in a directory with their bytes.
+/// The whole names of all files in a directory with their bytes.
 pub(crate) fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let mut all: Vec<_> = paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+    let files = paths.filter(|path| path.is_file());
+    let mut all: Vec<_> = files.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
     all.sort();
     all
 }

@@ -6,6 +6,7 @@ mod files;
 mod harness;
 mod interrupt;
 mod reproduce;
+mod resume;
 mod seeds;
 mod show;
 mod train;

@@ -1,6 +1,6 @@
 //! Same command, same seed: same bytes.
 
-use crate::harness::{Place, timeless};
+use crate::harness::{Place, contents, timeless};
 
 /// What two equal runs have in common to the last bit.
 fn assert_same(place: &Place, a: &str, b: &str) {
@@ -8,6 +8,13 @@ fn assert_same(place: &Place, a: &str, b: &str) {
         let [a, b] = [a, b].map(|run| place.bytes(&format!("{run}/{file}")));
         assert!(a == b, "{file} differs");
     }
+    // What a run is in the end is the same too, to the last counter and stream.
+    let [whole_a, whole_b] = [a, b].map(|run| contents(&place.path(&format!("{run}/checkpoints"))));
+    for ((path_a, bytes_a), (path_b, bytes_b)) in whole_a.iter().zip(&whole_b) {
+        assert_eq!(path_a.file_name(), path_b.file_name());
+        assert!(bytes_a == bytes_b, "{} differs", path_a.display());
+    }
+    assert_eq!(whole_a.len(), whole_b.len());
     let [metrics_a, metrics_b] = [a, b].map(|run| timeless(place.metrics(run)));
     assert_eq!(metrics_a, metrics_b, "{a} and {b}");
     assert_eq!(place.run_json(a)["evaluation"], place.run_json(b)["evaluation"]);

@@ -7,6 +7,8 @@ use crate::harness::{FILES, Place, contents, events};
 /// The files of an experiment beside its runs.
 const EXPERIMENT: [&str; 5] =
     ["curves.svg", "experiment.json", "experiment.toml", "summary.json", "summary.md"];
+/// What it is locked with.
+const LOCK: &str = ".lock";
 
 fn summary(place: &Place, experiment: &str) -> Value {
     serde_json::from_str(&place.text(&format!("{experiment}/summary.json"))).unwrap()
@@ -26,7 +28,7 @@ fn results_are_the_same_bytes_however_many_run_side_by_side_and_alone() {
     experiment(&place, "alone", "--seed 3");
     assert_eq!(
         place.names("two"),
-        [&EXPERIMENT[..3], &["seed-0", "seed-3"], &EXPERIMENT[3..]].concat()
+        [&[LOCK], &EXPERIMENT[..3], &["seed-0", "seed-3"], &EXPERIMENT[3..]].concat()
     );
     for file in EXPERIMENT {
         assert_eq!(
@@ -183,7 +185,10 @@ fn an_experiment_is_replaced_by_force_only_and_nothing_else_ever() {
     assert!(again.err.contains("run is not empty") && again.err.contains("--force"), "{again:?}");
 
     experiment(&place, "run", "--seeds 0..1 --force");
-    assert_eq!(place.names("run"), [&EXPERIMENT[..3], &["seed-0"], &EXPERIMENT[3..]].concat());
+    assert_eq!(
+        place.names("run"),
+        [&[LOCK], &EXPERIMENT[..3], &["seed-0"], &EXPERIMENT[3..]].concat()
+    );
     assert_eq!(place.text("run/seed-0/notes.txt"), "odd", "not a file of the run");
     assert_eq!(summary(&place, "run")["finished"], 1);
 

@@ -17,13 +17,13 @@ fn whole(value: &Value) -> u64 {
 }
 
 #[test]
-fn a_run_leaves_six_files_that_agree_with_each_other() {
+fn a_run_leaves_files_that_agree_with_each_other() {
     for (algo, more) in [("ppo", ""), ("reinforce", "--algo reinforce")] {
-        six_files_agree(algo, more);
+        files_agree(algo, more);
     }
 }
 
-fn six_files_agree(algo: &str, more: &str) {
+fn files_agree(algo: &str, more: &str) {
     let place = Place::new();
     place.train("run", &format!("--steps 3e3 --seed 4 {more}"));
     assert_eq!(place.names("run"), FILES);
