@@ -92,6 +92,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Watch a trained policy in the terminal, as an animated GIF or as PNG files
     Play(PlayArgs),
+    /// Make an update that a run failed on once more, and see what went wrong
+    Replay(ReplayArgs),
     /// List the environments
     Envs(ListArgs),
     /// List the algorithms
@@ -349,6 +351,31 @@ pub(crate) struct PlayArgs {
     /// How the CPU rounds [default: as the run was trained]
     #[arg(long, value_name = "K")]
     pub(crate) kernels: Option<Kernels>,
+}
+
+/// Make an update that a run failed on once more, and see what went wrong.
+///
+/// Where a loss, a gradient, a ratio or an observation is not finite, or a limit of [guard] is passed,
+/// training stops, keeps the last good weights and writes failure.safetensors into the run's directory:
+/// the batch, the weights and the optimiser from before the update, the random streams and the
+/// configuration. This command makes the update again and prints every stage of it with the smallest and
+/// the largest number, and which number was the first to go bad.
+///
+/// The exit code is 1 if the update fails again, 0 if it goes through, 2 if the record can't be used.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  {bin} replay runs/CartPole-v1-ppo-0-1
+  {bin} replay failure.safetensors --json")]
+pub(crate) struct ReplayArgs {
+    /// Record of a failed update, or the run directory that has one
+    pub(crate) failure: PathBuf,
+    /// Where to compute [default: where the run did]
+    #[arg(long, value_name = "D")]
+    pub(crate) device: Option<String>,
+    /// Print one JSON object on one line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// List what there is.

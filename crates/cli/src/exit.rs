@@ -55,6 +55,7 @@ fn run(error: &RunError) -> bool {
         RunError::Occupied { .. } | RunError::NotARun { .. } | RunError::Missing { .. } => true,
         RunError::Busy { .. } | RunError::Steps { .. } => true,
         RunError::NotAnExperiment { .. } | RunError::NoExperiment { .. } => true,
+        RunError::NoFailure { .. } => true,
         RunError::Config(error) => config(error),
         RunError::Policy(error) => policy(error),
         RunError::Train(error) => train(error),

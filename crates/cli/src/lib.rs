@@ -14,6 +14,7 @@ mod output;
 mod play;
 mod program;
 mod progress;
+mod replay;
 mod resume;
 mod seeds;
 mod text;
@@ -57,6 +58,7 @@ fn run(command: Command, program: &Program, output: &mut Output) -> anyhow::Resu
         Command::Eval(args) => eval::run(&args, program, output),
         Command::Compare(args) => compare::run(&args, output),
         Command::Play(args) => play::run(&args, program, output),
+        Command::Replay(args) => replay::run(&args, program, output),
         Command::Envs(args) => envs::run(args, program, output),
         Command::Algos(args) => algos::run(args, program, output),
         Command::Config(args) => config::run(args, program, output),

@@ -20,7 +20,7 @@ use crate::{
     output::Output,
     program::Program,
     progress::{Progress, summary},
-    seeds,
+    replay, seeds,
     text::{grouped, rate, span},
 };
 
@@ -89,6 +89,9 @@ impl Training {
         output: &mut Output,
     ) -> anyhow::Result<Outcome> {
         let outcome = self.train_and_evaluate(interrupt, program, output);
+        if outcome.is_err() {
+            replay::offer(&self.trainer, &self.recorder, program, output);
+        }
         if let Err(error) = &outcome
             && error.downcast_ref::<RunError>().is_some_and(RunError::no_room)
         {

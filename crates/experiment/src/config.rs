@@ -1,7 +1,11 @@
 //! A whole experiment as one plain value, and the one place where its layers are laid over each
 //! other: defaults, configuration file, `key=value` pairs, flags.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use elegante_env::{AnyEnv, EnvError, Registry};
 use elegante_kernels::Instructions;
@@ -12,7 +16,7 @@ use crate::{
     ALGORITHMS, AlgorithmInfo, CheckpointConfig, ConfigError, Origin,
     algorithms::settings_of,
     presets::preset,
-    schema::{CHECKPOINTS, ENV_OPTIONS, NETWORK, Schema, parse_pair},
+    schema::{CHECKPOINTS, ENV_OPTIONS, GUARD, NETWORK, Schema, parse_pair},
 };
 
 /// What is trained, on what, and how: everything that decides a run's result, and how often it is
@@ -72,6 +76,17 @@ impl ExperimentConfig {
 
     fn laid_over(registry: &Registry, request: &Request) -> Result<Self, ConfigError> {
         let table = request.file.as_ref().map(read_table).transpose()?.unwrap_or_default();
+        Self::lay(registry, request, table)
+    }
+
+    /// The configuration that `text` describes, which is part of the file at `path`.
+    pub(crate) fn read(registry: &Registry, text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let request = Request { file: Some(path.to_owned()), ..Request::default() };
+        Self::lay(registry, &request, parse(text, path)?)
+    }
+
+    /// Lays the layers of `request` over each other, `table` being what its file says.
+    fn lay(registry: &Registry, request: &Request, table: Table) -> Result<Self, ConfigError> {
         let env = named("env", request.env.as_deref(), &table, request)?;
         let env = env.ok_or_else(|| ConfigError::NoEnv { path: request.file.clone() })?;
         let algo = named("algo", request.algo.as_deref(), &table, request)?;
@@ -123,12 +138,14 @@ impl ExperimentConfig {
         }
         let network = Table::try_from(&self.train.network)?;
         let checkpoints = Table::try_from(&self.checkpoints)?;
+        let guard = Table::try_from(&self.train.guard)?;
         let settings = settings_of(&self.train.algorithm)?;
         let sections = [
             (ENV_OPTIONS, self.env_options.clone()),
             (CHECKPOINTS, checkpoints),
             (NETWORK, network),
             (&self.algo, settings),
+            (GUARD, guard),
         ];
         table.extend(sections.map(|(name, values)| (name.to_owned(), Value::Table(values))));
         Ok(table)
@@ -137,9 +154,12 @@ impl ExperimentConfig {
 
 fn read_table(path: &PathBuf) -> Result<Table, ConfigError> {
     let read = |source| ConfigError::Read { path: path.clone(), source };
-    let text = fs::read_to_string(path).map_err(read)?;
+    parse(&fs::read_to_string(path).map_err(read)?, path)
+}
+
+fn parse(text: &str, path: &Path) -> Result<Table, ConfigError> {
     text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
-        path: path.clone(),
+        path: path.to_owned(),
         message: error.to_string().trim_end().to_owned(),
     })
 }
@@ -244,6 +264,7 @@ impl Layers<'_> {
             run: self.section("", toml::map::Map::try_into)?,
             network: self.section(NETWORK, toml::map::Map::try_into)?,
             algorithm: self.section(algo.id, algo.read)?,
+            guard: self.section(GUARD, toml::map::Map::try_into)?,
             device: device.map_err(|source| ConfigError::Device { source, origin })?,
         };
         let checkpoints: CheckpointConfig = self.section(CHECKPOINTS, toml::map::Map::try_into)?;

@@ -231,6 +231,12 @@ pub enum RunError {
         /// What was asked for.
         path: PathBuf,
     },
+    /// A directory without a failed update in it.
+    #[error("{} has no record of a failed update: failure.safetensors is in it where a number was not finite, or passed a limit of [guard]", .path.display())]
+    NoFailure {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A run directory lacks a file.
     #[error("{} has no {file}: its training was cut off before the first save, or it is not a run of elegante", .path.display())]
     Incomplete {

@@ -1,6 +1,9 @@
 //! Writes a training run down while it goes on.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use elegante_env::{Ending, Registry};
 use elegante_kernels::{Instructions, instructions};
@@ -13,7 +16,7 @@ use crate::{
     checkpoints::Cadence,
     cut::Kept,
     experiment::write_json,
-    json_line,
+    failure, json_line,
     log::LogFile,
     run_dir::files,
     sessions::{self, Session},
@@ -229,6 +232,19 @@ impl Recorder {
     fn flush(&mut self) -> Result<(), RunError> {
         self.episodes.flush()?;
         self.metrics.flush()
+    }
+
+    /// Writes down what the training has failed on, for [`FailedUpdate`](crate::FailedUpdate) to read;
+    /// returns the file, or `None` where it has not failed on anything that is kept.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn save_failure(
+        &self,
+        trainer: &Trainer,
+        registry: &Registry,
+    ) -> Result<Option<PathBuf>, RunError> {
+        failure::write(&self.dir, &self.config, registry, trainer)
     }
 
     /// Writes `run.json`, the last of the files, and returns what it says.

@@ -37,10 +37,12 @@ pub mod files {
     pub const LOCK: &str = ".lock";
     /// What the run was, where and when, and how it ended.
     pub const RUN: &str = "run.json";
+    /// The update that a run failed on, where it did.
+    pub const FAILURE: &str = "failure.safetensors";
 
     /// All that are files of their own, the lock apart.
-    pub const ALL: [&str; 8] =
-        [CONFIG, METRICS, EPISODES, POLICY, BEST, OLD_CHECKPOINT, SESSIONS, RUN];
+    pub const ALL: [&str; 9] =
+        [CONFIG, METRICS, EPISODES, POLICY, BEST, OLD_CHECKPOINT, SESSIONS, RUN, FAILURE];
 }
 
 /// A directory that belongs to one run, and to one process for as long as the value lives.

@@ -4,7 +4,7 @@
 use elegante_env::Entry;
 use elegante_kernels::Instructions;
 use elegante_policy::{MlpConfig, Setting, Settings};
-use elegante_trainer::{Algorithm, RunConfig};
+use elegante_trainer::{Algorithm, GuardConfig, RunConfig};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -64,6 +64,7 @@ pub(crate) struct Schema {
 pub(crate) const ENV_OPTIONS: &str = "env_options";
 pub(crate) const NETWORK: &str = "network";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
+pub(crate) const GUARD: &str = "guard";
 
 impl Schema {
     pub(crate) fn new(entry: &Entry, algo: &'static AlgorithmInfo) -> Self {
@@ -119,6 +120,14 @@ impl Schema {
         let read = Takes::Algorithm(algo.read);
         fields.extend(of_struct(algo.id, algo.settings, &default.unwrap_or_default(), read));
 
+        let read = Takes::Struct(|table| table.try_into::<GuardConfig>().map(drop));
+        fields.extend(of_struct(
+            GUARD,
+            GuardConfig::SETTINGS,
+            &defaults(&GuardConfig::default()),
+            read,
+        ));
+
         let mut sections = vec![Section { name: "", about: "" }];
         if !entry.options().is_empty() {
             sections.push(Section { name: ENV_OPTIONS, about: "The environment's own options." });
@@ -128,6 +137,8 @@ impl Schema {
         let about = "The hidden layers of the networks.";
         sections.push(Section { name: NETWORK, about });
         sections.push(Section { name: algo.id, about: algo.summary });
+        let about = "When to give up a run that has gone astray; a number that is not finite always ends it.";
+        sections.push(Section { name: GUARD, about });
         Self { sections, fields }
     }
 

@@ -24,7 +24,7 @@ const KEY: &str = "elegante.checkpoint";
 const VERSION: u32 = 2;
 
 /// The part of a checkpoint that is not tensors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct State {
     pub(crate) progress: Progress,
@@ -133,6 +133,11 @@ impl Checkpoint {
             return Err(failed("its checksum does not match its contents; it is damaged".into()));
         }
         Ok(checkpoint)
+    }
+
+    /// Whether the environment of `lane` is in it.
+    pub(crate) fn has_env(&self, lane: usize) -> bool {
+        self.bytes.contains_key(&format!("env.{lane}"))
     }
 
     /// The checksum of everything in it, in an order of names.

@@ -17,6 +17,7 @@ use crate::{
     metrics::Episode,
     rollout::{Rollout, kept},
     streams::{Purpose, stream, training_env_seed},
+    watch::Arrays,
 };
 
 /// The training environments of a run, in the middle of their episodes.
@@ -185,6 +186,14 @@ impl Collector {
             starts: Vec::new(),
             memory: self.remembered(),
         }
+    }
+
+    /// A rollout from the record of a failed update.
+    ///
+    /// # Errors
+    /// When it belongs to another run.
+    pub(crate) fn recall(&self, batch: &mut Arrays) -> Result<Rollout, TrainError> {
+        Rollout::from_arrays(self.empty(), batch)
     }
 
     /// What the networks remember at sₜ: nothing where it begins an episode.

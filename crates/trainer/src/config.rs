@@ -33,6 +33,8 @@ pub struct TrainConfig {
     pub network: MlpConfig,
     /// The algorithm and its settings.
     pub algorithm: Algorithm,
+    /// When to give up a run that has gone astray.
+    pub guard: GuardConfig,
     /// Where the networks live.
     pub device: DeviceChoice,
 }
@@ -56,6 +58,18 @@ settings! {
         /// Stop as soon as this mean return is reached: by an evaluation if there are any during
         /// training, else by the last 100 training episodes.
         pub stop_at: Option<f64> = None,
+    }
+}
+
+settings! {
+    /// Limits that end a run which has gone astray, with the update that passed one on record. A number
+    /// that is not finite always does.
+    pub struct GuardConfig {
+        /// Stop when KL(π_old, πθ) passes this after an update (PPO: the mean over its minibatches, each
+        /// before its step), as `approx_kl` in the metrics tells it; not set: never.
+        pub max_kl: Option<f64> = None,
+        /// Stop when the mean entropy of πθ(·|sₜ), as the metrics tell it, falls below this; not set: never.
+        pub min_entropy: Option<f64> = None,
     }
 }
 
@@ -233,6 +247,7 @@ impl TrainConfig {
     /// [`TrainError::Setting`] names the first setting that makes no sense, and what would.
     pub fn validate(&self) -> Result<(), TrainError> {
         self.run.validate()?;
+        self.guard.validate()?;
         match &self.algorithm {
             Algorithm::Reinforce(config) => {
                 let cell = format!("{:?}", self.network.recurrent).to_lowercase();
@@ -263,6 +278,36 @@ impl RunConfig {
         check_episodes("eval_episodes", self.eval_episodes)?;
         let stop_at = self.stop_at.unwrap_or_default();
         check("stop_at", stop_at, !stop_at.is_nan(), "a return")
+    }
+}
+
+impl GuardConfig {
+    fn validate(&self) -> Result<(), TrainError> {
+        small("guard.max_kl", self.max_kl.unwrap_or(1.0))?;
+        let entropy = self.min_entropy.unwrap_or_default();
+        check("guard.min_entropy", entropy, entropy.is_finite(), "an entropy in nats")
+    }
+
+    /// Whether an update's measures lie within the limits; what was not measured does.
+    pub(crate) fn check(
+        &self,
+        update: u64,
+        kl: Option<f64>,
+        entropy: f64,
+    ) -> Result<(), TrainError> {
+        let stop = |what, value, setting, limit| {
+            Err(TrainError::Guard { update, what, value, setting, limit })
+        };
+        match (self.max_kl, kl) {
+            (Some(limit), Some(kl)) if kl > limit => {
+                return stop("approx_kl", kl, "guard.max_kl", limit);
+            }
+            _ => {}
+        }
+        match self.min_entropy {
+            Some(limit) if entropy < limit => stop("entropy", entropy, "guard.min_entropy", limit),
+            _ => Ok(()),
+        }
     }
 }
 

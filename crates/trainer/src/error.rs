@@ -35,6 +35,22 @@ pub enum TrainError {
         /// NaN or an infinity.
         value: f64,
     },
+    /// A measure of the policy passed a limit that was set for it. The weights are those from before.
+    #[error(
+        "update {update}: the {what} is {value}, beyond {setting} = {limit}; training stopped before the update counted: lower the learning rate, raise the entropy bonus, or move the limit"
+    )]
+    Guard {
+        /// Which update.
+        update: u64,
+        /// Which measure, as the metrics call it.
+        what: &'static str,
+        /// What it came to.
+        value: f64,
+        /// The setting that limits it.
+        setting: &'static str,
+        /// The limit.
+        limit: f64,
+    },
     /// An episode that does not end.
     #[error(
         "an episode of lane {lane} has gone on for {steps} steps: REINFORCE and evaluation run every episode to its end, so wrap the environment in `TimeLimit`"
@@ -51,4 +67,7 @@ pub enum TrainError {
     /// A checkpoint that can't be restored.
     #[error("checkpoint: {0}")]
     Checkpoint(String),
+    /// The record of a failed update that can't be written or read, or belongs to another run.
+    #[error("failed update: {0}")]
+    Failure(String),
 }

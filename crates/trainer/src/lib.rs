@@ -3,6 +3,7 @@
 
 pub mod advantages;
 mod algorithms;
+mod arrays;
 mod bridge;
 mod checkpoint;
 mod collector;
@@ -10,6 +11,7 @@ mod config;
 mod crew;
 mod error;
 mod evaluate;
+mod failure;
 mod lanes;
 pub mod loss;
 mod metrics;
@@ -21,15 +23,19 @@ mod schedule;
 mod streams;
 mod trainer;
 mod trajectories;
+mod watch;
 
 pub use bridge::{env_actions, fits, policy_config};
 pub use config::{
-    A2cConfig, Algorithm, Continuous, Estimator, PpoConfig, ReinforceConfig, RunConfig, TrainConfig,
+    A2cConfig, Algorithm, Continuous, Estimator, GuardConfig, PpoConfig, ReinforceConfig,
+    RunConfig, TrainConfig,
 };
 pub use error::TrainError;
 pub use evaluate::{EvalConfig, Evaluation, evaluate};
+pub use failure::{Bad, Failure, FailureReport, Stage};
 pub use metrics::{Episode, Progress, UpdateMetrics, Values};
 pub use schedule::Schedule;
 pub use streams::{Purpose, evaluation_seed, stream, training_env_seed};
-pub use trainer::{Event, Restored, Stop, Trainer};
+pub use trainer::{Event, Replay, Restored, Stop, Trainer};
 pub use trajectories::Trajectories;
+pub use watch::Phase;

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use elegante_kernels::{AdamStep, all_finite, norm};
 use elegante_policy::params::{self, Parameters};
 
-use crate::{TrainError, crew::Crew};
+use crate::{TrainError, crew::Crew, watch::Watch};
 
 const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.999;
@@ -145,6 +145,8 @@ pub(crate) struct Learner<M> {
     pub(crate) optimizer: Optimizer,
     max_grad_norm: f64,
     pub(crate) crew: Crew,
+    /// Has every number on record, while an update that went wrong is made once more.
+    pub(crate) watch: Option<Watch>,
 }
 
 /// The loss, and its derivatives with respect to all parameters of `module`.
@@ -165,13 +167,13 @@ impl<M: Parameters + Clone> Learner<M> {
     /// A learner with Adam.
     pub(crate) fn adam(module: M, epsilon: f64, max_grad_norm: f64) -> Self {
         let optimizer = Optimizer::Adam(Adam::new(module.count(), epsilon));
-        Self { module, optimizer, max_grad_norm, crew: Crew::alone() }
+        Self { module, optimizer, max_grad_norm, crew: Crew::alone(), watch: None }
     }
 
     /// A learner with RMSprop.
     pub(crate) fn rms_prop(module: M, decay: f64, epsilon: f64, max_grad_norm: f64) -> Self {
         let optimizer = Optimizer::RmsProp(RmsProp::new(module.count(), decay, epsilon));
-        Self { module, optimizer, max_grad_norm, crew: Crew::alone() }
+        Self { module, optimizer, max_grad_norm, crew: Crew::alone(), watch: None }
     }
 
     /// The same learner on as many threads as it has a use for.
@@ -212,12 +214,21 @@ impl<M: Parameters + Clone> Learner<M> {
                 Err(TrainError::NotFinite { update, what, value })
             }
         };
+        if let Some(watch) = &mut self.watch {
+            watch.number("loss", loss);
+            watch.parameters("gradient", &self.module, &gradient);
+        }
         finite("loss", loss)?;
         let grad_norm = clip_global_norm(&mut gradient, self.max_grad_norm);
         finite("norm of the gradient", grad_norm)?;
 
         let mut flat = params::flatten(&self.module);
         self.optimizer.step(&mut flat, &gradient, learning_rate);
+        if let Some(watch) = &mut self.watch {
+            watch.number("norm of the gradient", grad_norm);
+            watch.parameters("second moment", &self.module, self.optimizer.second());
+            watch.parameters("new weight", &self.module, &flat);
+        }
         // The square of a finite gradient overflows when it is absurd, as does an absurd step.
         for (what, numbers) in [("second moment", self.optimizer.second()), ("new weight", &flat)] {
             if !all_finite(numbers) {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 use elegante_env::Ending;
 use elegante_policy::{ActionBatch, ActionHead, ActionTensor, ActorCritic, Distribution, Said};
 
@@ -11,6 +11,7 @@ use crate::{
     advantages::{Segment, discounts, gae, traces},
     bridge::{mask, matrix, vector},
     minibatches::normalized,
+    watch::{Array, Numbers, Watch},
 };
 
 /// What T steps of n lanes brought; row t·n + i is step t of lane i.
@@ -168,6 +169,53 @@ impl Minibatch {
     /// log π_old(aₜ|sₜ) of every row.
     pub(crate) fn old_log_probs(&self) -> impl Iterator<Item = f64> {
         self.0.iter().flat_map(|shard| shard.old_log_probs.iter().copied())
+    }
+}
+
+impl Minibatch {
+    /// Puts on record what it holds.
+    pub(crate) fn record(&self, watch: &mut Watch) {
+        let mut record = |name: &str, of: &dyn Fn(&Shard) -> Option<Array>| {
+            let parts = self.0.iter().filter_map(of);
+            parts.reduce(Array::then).into_iter().for_each(|array| watch.record(name, array));
+        };
+        record("observation", &|shard| Some(rows_of(&shard.observations)));
+        record("initial memory", &|shard| Some(rows_of(&shard.sequence.as_ref()?.memory)));
+        record("start of an episode", &|shard| {
+            Some(Array::flat(shard.sequence.as_ref()?.starts.as_slice()))
+        });
+        record("action", &|shard| Some(actions_of(&shard.actions)));
+        record("valid action", &|shard| {
+            let valid = shard.valid.clone()?;
+            let width = valid.dims()[1];
+            let flags: Vec<bool> = valid.into_data().iter::<bool>().collect();
+            Some(Array::rows(flags.as_slice(), width))
+        });
+        record("old log-probability", &|shard| Some(Array::flat(shard.old_log_probs.clone())));
+        record("old value", &|shard| Some(Array::flat(shard.old_values.clone())));
+        record("return", &|shard| Some(Array::flat(shard.returns.clone())));
+        record("advantage", &|shard| Some(Array::flat(shard.advantages.clone())));
+    }
+}
+
+fn rows_of(tensor: &Tensor<2>) -> Array {
+    let width = tensor.dims()[1];
+    Array::rows(tensor.clone().into_data().iter::<f32>().collect::<Vec<_>>(), width)
+}
+
+fn actions_of(actions: &ActionTensor) -> Array {
+    let whole = |data: TensorData| Numbers::U64(data.iter::<i64>().map(|i| i as u64).collect());
+    match actions.clone() {
+        ActionTensor::Discrete(a) => Array::flat(whole(a.into_data())),
+        ActionTensor::MultiDiscrete(a) => {
+            let width = a.dims()[1];
+            Array::rows(whole(a.into_data()), width)
+        }
+        ActionTensor::MultiBinary(a) => {
+            let width = a.dims()[1];
+            Array::rows(a.into_data().iter::<bool>().collect::<Vec<_>>().as_slice(), width)
+        }
+        ActionTensor::Continuous(a) => rows_of(&a),
     }
 }
 

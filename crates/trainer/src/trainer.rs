@@ -1,5 +1,7 @@
 //! A training run, from Rust.
 
+mod replay;
+
 use std::{
     ops::ControlFlow,
     sync::Arc,
@@ -10,8 +12,10 @@ use burn::tensor::Device;
 use elegante_env::{AnyEnv, DynEnv, Env, EnvError, EnvRng};
 use elegante_policy::{AnyNetwork, Policy};
 
+pub use replay::Replay;
+
 use crate::{
-    TrainConfig, TrainError,
+    Failure, TrainConfig, TrainError,
     algorithms::{Batch, Build, Method, Setup},
     checkpoint::{Checkpoint, State},
     evaluate::{EvalConfig, Evaluation, evaluate},
@@ -87,6 +91,9 @@ pub struct Trainer {
     began: Instant,
     /// Seconds trained before that.
     earlier: Duration,
+    /// The run as it was after so many steps, to go back to when an update fails.
+    remembered: Option<(u64, Checkpoint)>,
+    failure: Option<Failure>,
 }
 
 impl Trainer {
@@ -147,9 +154,9 @@ impl Trainer {
         let envs = (0..config.run.lanes).map(|_| make()).collect::<Result<Vec<_>, _>>()?;
         let (observation, action) = (envs[0].observation_space(), envs[0].action_space());
         let policy = config.algorithm.policy_config(&observation, &action, &config.network)?;
-        let (network, seed) = (&config.network, config.run.seed);
+        let (network, guard, seed) = (&config.network, config.guard.clone(), config.run.seed);
         let shard = if config.device.resolve().on_host() { SHARD } else { usize::MAX };
-        let setup = Setup { envs, policy, network, seed, threads, shard, device, build };
+        let setup = Setup { envs, policy, network, guard, seed, threads, shard, device, build };
         Ok(Self {
             method: config.algorithm.begin(setup)?,
             make,
@@ -160,6 +167,8 @@ impl Trainer {
             solved: false,
             began,
             earlier: Duration::ZERO,
+            remembered: None,
+            failure: None,
             config,
         })
     }
@@ -187,13 +196,16 @@ impl Trainer {
     /// One update: collects a batch, learns from it, and says what happened.
     ///
     /// # Errors
-    /// When an environment fails or a number is no longer finite. The weights are then those from
-    /// before the update, but some environments have gone on: to continue as if nothing had happened,
-    /// [`restore`](Self::restore) a checkpoint from before.
+    /// When an environment fails, a number is no longer finite, or a limit of the guard is passed. The
+    /// weights are then those from before the update, but some environments have gone on: to continue
+    /// as if nothing had happened, [`restore`](Self::restore) a checkpoint from before.
+    /// [`failure`](Self::failure) has the update on record.
     pub fn step(&mut self) -> Result<UpdateMetrics, TrainError> {
         let left = Left { steps: self.progress.steps, of: self.config.run.steps };
         let number = self.progress.updates + 1;
-        let Batch { steps, episodes, learnt } = self.method.update(left, number)?;
+        self.remember();
+        let Batch { steps, episodes, learnt } =
+            self.method.update(left, number).map_err(|failed| self.failed(failed, number))?;
 
         self.progress.updates = number;
         self.solved = false;
@@ -327,6 +339,10 @@ impl Trainer {
     /// # Errors
     /// When the state can't be written down.
     pub fn checkpoint(&self) -> Result<Vec<u8>, TrainError> {
+        self.whole().to_bytes()
+    }
+
+    fn whole(&self) -> Checkpoint {
         let mut checkpoint = Checkpoint::new(State {
             progress: self.progress,
             recent: self.recent.clone(),
@@ -336,7 +352,7 @@ impl Trainer {
             parts: Default::default(),
         });
         self.method.save(&mut checkpoint);
-        checkpoint.to_bytes()
+        checkpoint
     }
 
     /// Goes back, or forward, to what [`checkpoint`](Self::checkpoint) wrote. The run continues to the
@@ -356,6 +372,7 @@ impl Trainer {
         let earlier = state.seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         self.set_clock(earlier.unwrap_or_default());
         self.episodes.clear();
+        (self.remembered, self.failure) = (None, None);
         Ok(Restored { fresh_lanes })
     }
 }

@@ -5,6 +5,7 @@ mod bad_input;
 mod files;
 mod harness;
 mod interrupt;
+mod replay;
 mod reproduce;
 mod resume;
 mod seeds;

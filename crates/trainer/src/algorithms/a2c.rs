@@ -12,8 +12,8 @@ use burn::tensor::Tensor;
 use elegante_policy::{ActorCritic, Policy};
 
 use super::{
-    Batch, Learnt, Method, Setup,
-    actor_critic::{Pair, learnt},
+    Batch, Evidence, Failed, Learnt, Method, Setup, Watched,
+    actor_critic::{Pair, learnt, record},
     objective::{self, Objective},
 };
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
     optim::Learner,
     rollout::{Minibatch, Rollout, Shard},
     schedule::Left,
+    watch::{Arrays, Watch},
 };
 
 /// The state of A2C: environments, and networks that learn.
@@ -58,7 +59,21 @@ impl A2c {
         let learning_rate = c.schedule.at(c.learning_rate, left);
         let mut means = Means::default();
         descend(c, &mut self.pair.networks, &batch, learning_rate, update, &mut means)?;
-        Ok(learnt(means, rollout, &targets, learning_rate))
+        let kl = self.pair.moved(&batch);
+        kl.iter().for_each(|kl| means.add("approx_kl", *kl));
+        let learnt = learnt(means, rollout, &targets, learning_rate);
+        self.pair.guard.check(update, kl, learnt.entropy)?;
+        Ok(learnt)
+    }
+
+    /// The same, with every number on record and everything afterwards as it was.
+    fn watched(&mut self, rollout: &Rollout, left: f64, update: u64) -> Watched {
+        let before = self.pair.networks.clone();
+        self.pair.networks.watch = Some(Watch::default());
+        let outcome = self.learn(rollout, left, update).map(drop);
+        let watch = self.pair.networks.watch.take().unwrap_or_default();
+        self.pair.networks = before;
+        Watched { watch, outcome }
     }
 }
 
@@ -97,31 +112,59 @@ pub(super) fn descend(
     update: u64,
     means: &mut Means,
 ) -> Result<(), TrainError> {
+    record(networks, batch);
     let told = objective::loss(networks, batch, &PolicyGradient::new(c));
-    told.tell(means);
+    told.tell(means, networks.watch.as_mut());
     told.descend(networks, learning_rate, update, means)
 }
 
 impl Method for A2c {
-    fn update(&mut self, left: Left, update: u64) -> Result<Batch, TrainError> {
+    fn update(&mut self, left: Left, update: u64) -> Result<Batch, Failed> {
         let (rollout, episodes) = self.pair.collect(self.config.n_steps)?;
         let before = self.pair.networks.clone();
         // As in Stable-Baselines3, whose presets these are, a schedule looks at what is left after the
         // rollout.
-        let learnt = self.learn(&rollout, left.after(rollout.len()), update);
-        let learnt = learnt.inspect_err(|_| self.pair.networks = before)?;
-        Ok(Batch { steps: rollout.len(), episodes, learnt })
+        let left = left.after(rollout.len());
+        match self.learn(&rollout, left, update) {
+            Ok(learnt) => Ok(Batch { steps: rollout.len(), episodes, learnt }),
+            Err(error) => {
+                self.pair.networks = before;
+                let watched = self.watched(&rollout, left, update);
+                Err(Evidence::failed(error, rollout.to_arrays(), watched))
+            }
+        }
+    }
+
+    fn watch(
+        &mut self,
+        batch: &mut Arrays,
+        left: Left,
+        update: u64,
+    ) -> Result<Watched, TrainError> {
+        let rollout = self.pair.recall(batch)?;
+        Ok(self.watched(&rollout, left.after(rollout.len()), update))
     }
 
     fn acting(&self) -> Policy {
         self.pair.acting()
     }
 
-    fn save(&self, checkpoint: &mut Checkpoint) {
-        self.pair.save(checkpoint);
+    fn save_learning(&self, checkpoint: &mut Checkpoint) {
+        self.pair.save_learning(checkpoint);
     }
 
-    fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<Vec<usize>, TrainError> {
-        self.pair.restore(checkpoint)
+    fn save_collecting(&self, checkpoint: &mut Checkpoint) {
+        self.pair.save_collecting(checkpoint);
+    }
+
+    fn restore_learning(&mut self, checkpoint: &mut Checkpoint) -> Result<(), TrainError> {
+        self.pair.restore_learning(checkpoint)
+    }
+
+    fn restore_collecting(
+        &mut self,
+        checkpoint: &mut Checkpoint,
+    ) -> Result<Vec<usize>, TrainError> {
+        self.pair.restore_collecting(checkpoint)
     }
 }

@@ -1,17 +1,19 @@
 //! What the algorithms with an actor and a critic have in common: a pair at work, and what an update has
 //! to tell.
 
-use elegante_policy::{ActorCritic, Policy};
+use burn::tensor::Tensor;
+use elegante_policy::{ActorCritic, Policy, params};
 
-use super::{Learnt, Setup};
+use super::{Learnt, Setup, approximate_kl};
 use crate::{
-    TrainError,
+    GuardConfig, TrainError,
     checkpoint::Checkpoint,
     collector::{Collector, Options},
     metrics::{Episode, Means},
     optim::Learner,
     returns::explained_variance,
-    rollout::{Layout, Rollout, Targets},
+    rollout::{Layout, Minibatch, Rollout, Targets},
+    watch::{Array, Arrays},
 };
 
 /// An actor and a critic that learn, and the environments that they are in the middle of.
@@ -20,6 +22,7 @@ pub(super) struct Pair {
     collector: Collector,
     /// With autodiff.
     pub(super) layout: Layout,
+    pub(super) guard: GuardConfig,
 }
 
 impl Pair {
@@ -31,10 +34,10 @@ impl Pair {
         learner: impl FnOnce(ActorCritic) -> Learner<ActorCritic>,
     ) -> Result<Self, TrainError> {
         let networks = setup.new_actor_critic()?;
-        let Setup { envs, seed, device, threads, shard, .. } = setup;
+        let Setup { envs, guard, seed, device, threads, shard, .. } = setup;
         let collector = Collector::new(envs, seed, &networks, options)?;
         let layout = Layout { normalize_advantages, shard, device };
-        Ok(Self { collector, networks: learner(networks).on_threads(threads), layout })
+        Ok(Self { collector, networks: learner(networks).on_threads(threads), layout, guard })
     }
 
     /// `steps` steps in every lane with πθ as it is, and the episodes that ended in them.
@@ -47,20 +50,73 @@ impl Pair {
         self.collector.export(self.networks.module.policy().valid())
     }
 
-    pub(super) fn save(&self, checkpoint: &mut Checkpoint) {
+    /// A rollout from the record of a failed update.
+    pub(super) fn recall(&self, batch: &mut Arrays) -> Result<Rollout, TrainError> {
+        self.collector.recall(batch)
+    }
+
+    pub(super) fn save_learning(&self, checkpoint: &mut Checkpoint) {
         checkpoint.put("networks", &self.networks);
+    }
+
+    pub(super) fn save_collecting(&self, checkpoint: &mut Checkpoint) {
         self.collector.save(checkpoint);
     }
 
-    /// Goes back to what [`save`](Self::save) noted; returns the lanes whose environment had not been
-    /// saved.
-    pub(super) fn restore(
+    /// Goes back to what [`save_learning`](Self::save_learning) noted.
+    pub(super) fn restore_learning(
+        &mut self,
+        checkpoint: &mut Checkpoint,
+    ) -> Result<(), TrainError> {
+        checkpoint.get("networks", &mut self.networks)
+    }
+
+    /// Goes back to what [`save_collecting`](Self::save_collecting) noted; returns the lanes whose
+    /// environment had not been saved.
+    pub(super) fn restore_collecting(
         &mut self,
         checkpoint: &mut Checkpoint,
     ) -> Result<Vec<usize>, TrainError> {
-        checkpoint.get("networks", &mut self.networks)?;
         self.collector.restore(checkpoint)
     }
+
+    /// KL(π_old, πθ) over a batch that has been learnt from, where there is a limit to it.
+    pub(super) fn moved(&self, batch: &Minibatch) -> Option<f64> {
+        self.guard.max_kl?;
+        let [_, log_prob, _] = look(&self.networks.module, batch);
+        let pairs = log_prob.iter().zip(batch.old_log_probs());
+        let log_ratio: Vec<f64> = pairs.map(|(new, old)| f64::from(*new) - old).collect();
+        let excess: Vec<f64> = log_ratio.iter().map(|x| x.exp_m1()).collect();
+        Some(approximate_kl(&log_ratio, &excess))
+    }
+}
+
+/// Vφ(s), log πθ(a|s) and H(πθ(·|s)) of every row.
+fn look(networks: &ActorCritic, batch: &Minibatch) -> [Vec<f32>; 3] {
+    let mut all: [Vec<f32>; 3] = Default::default();
+    for shard in batch.0.iter() {
+        let (π, value) = shard.evaluate(networks);
+        let said: [Tensor<1>; 3] = [value, π.log_prob(shard.actions.clone()), π.entropy()];
+        for (all, said) in all.iter_mut().zip(said) {
+            all.extend(said.into_data().iter::<f32>());
+        }
+    }
+    all
+}
+
+/// Puts on record what a minibatch is and what the networks say of it, where the update is watched.
+pub(super) fn record(networks: &mut Learner<ActorCritic>, batch: &Minibatch) {
+    let Some(watch) = &mut networks.watch else { return };
+    watch.begin();
+    batch.record(watch);
+    watch.parameters("weight", &networks.module, &params::flatten(&networks.module));
+    let [value, log_prob, entropy] = look(&networks.module, batch);
+    let pairs = log_prob.iter().zip(batch.old_log_probs());
+    let ratio: Vec<f32> = pairs.map(|(new, old)| (new - old as f32).exp()).collect();
+    watch.record("value", Array::flat(value));
+    watch.record("log-probability", Array::flat(log_prob));
+    watch.record("ratio", Array::flat(ratio));
+    watch.record("entropy of each step", Array::flat(entropy));
 }
 
 /// What an update of an actor and critic has to tell, from the means over its minibatches.

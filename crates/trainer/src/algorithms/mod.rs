@@ -14,11 +14,12 @@ use elegante_policy::{ActorCritic, AnyNetwork, MlpConfig, Policy, PolicyConfig, 
 use burn::tensor::{Device, Tensor};
 
 use crate::{
-    Algorithm, TrainError,
+    Algorithm, GuardConfig, TrainError,
     checkpoint::Checkpoint,
     metrics::{Episode, Values},
     schedule::Left,
     streams::{Purpose, stream},
+    watch::{Arrays, Watch},
 };
 
 /// An algorithm at work, with its networks and its environments.
@@ -27,20 +28,87 @@ pub(crate) trait Method: Send {
     ///
     /// # Errors
     /// When an environment fails or a number is no longer finite; the weights are then as before.
-    fn update(&mut self, left: Left, update: u64) -> Result<Batch, TrainError>;
+    fn update(&mut self, left: Left, update: u64) -> Result<Batch, Failed>;
+
+    /// Learns once more from a batch that an update failed on, every number on record, and forgets what
+    /// it has learnt. The networks are those that [`save_learning`](Self::save_learning) noted.
+    ///
+    /// # Errors
+    /// When the batch belongs to another run.
+    fn watch(&mut self, batch: &mut Arrays, left: Left, update: u64)
+    -> Result<Watched, TrainError>;
 
     /// πθ as it acts: without autodiff, with frozen normalisers.
     fn acting(&self) -> Policy;
 
     /// Notes all that the next update depends on.
-    fn save(&self, checkpoint: &mut Checkpoint);
+    fn save(&self, checkpoint: &mut Checkpoint) {
+        self.save_learning(checkpoint);
+        self.save_collecting(checkpoint);
+    }
+
+    /// Notes what learning depends on, but for the batch: networks, optimisers, the shuffling stream.
+    fn save_learning(&self, checkpoint: &mut Checkpoint);
+
+    /// Notes what collecting depends on, but for the networks.
+    fn save_collecting(&self, checkpoint: &mut Checkpoint);
 
     /// Goes back to what [`save`](Self::save) noted; returns the lanes whose environment had not been
     /// saved.
     ///
     /// # Errors
     /// When the checkpoint belongs to another run.
-    fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<Vec<usize>, TrainError>;
+    fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<Vec<usize>, TrainError> {
+        self.restore_learning(checkpoint)?;
+        self.restore_collecting(checkpoint)
+    }
+
+    /// Goes back to what [`save_learning`](Self::save_learning) noted.
+    ///
+    /// # Errors
+    /// When the checkpoint belongs to another run.
+    fn restore_learning(&mut self, checkpoint: &mut Checkpoint) -> Result<(), TrainError>;
+
+    /// Goes back to what [`save_collecting`](Self::save_collecting) noted; returns as
+    /// [`restore`](Self::restore) does.
+    ///
+    /// # Errors
+    /// When the checkpoint belongs to another run.
+    fn restore_collecting(&mut self, checkpoint: &mut Checkpoint)
+    -> Result<Vec<usize>, TrainError>;
+}
+
+/// An update that came to nothing.
+pub(crate) struct Failed {
+    pub(crate) error: TrainError,
+    /// Where the learning failed: what it failed on.
+    pub(crate) evidence: Option<Box<Evidence>>,
+}
+
+impl<E: Into<TrainError>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), evidence: None }
+    }
+}
+
+/// What an update failed on.
+pub(crate) struct Evidence {
+    /// What was collected, by name.
+    pub(crate) batch: Arrays,
+    /// The stages of the minibatch that went bad.
+    pub(crate) watched: Watched,
+}
+
+impl Evidence {
+    pub(crate) fn failed(error: TrainError, batch: Arrays, watched: Watched) -> Failed {
+        Failed { error, evidence: Some(Box::new(Self { batch, watched })) }
+    }
+}
+
+/// An update made under watch: what is on record, and how it ended.
+pub(crate) struct Watched {
+    pub(crate) watch: Watch,
+    pub(crate) outcome: Result<(), TrainError>,
 }
 
 /// What an update collected and learnt.
@@ -63,12 +131,20 @@ pub(crate) struct Learnt {
     pub(crate) values: Values,
 }
 
+/// k₃ = mean (ρ − 1 − log ρ) ≈ KL(π_old, πθ), never negative (Schulman, 2020, "Approximating KL
+/// divergence"); `excess` is ρ − 1.
+fn approximate_kl(log_ratio: &[f64], excess: &[f64]) -> f64 {
+    let terms = excess.iter().zip(log_ratio).map(|(excess, log_ratio)| excess - log_ratio);
+    terms.sum::<f64>() / log_ratio.len() as f64
+}
+
 /// What every algorithm is made from.
 pub(crate) struct Setup<'a> {
     /// One for each lane.
     pub(crate) envs: Vec<AnyEnv>,
     pub(crate) policy: PolicyConfig,
     pub(crate) network: &'a MlpConfig,
+    pub(crate) guard: GuardConfig,
     pub(crate) seed: u64,
     pub(crate) threads: usize,
     /// Rows of a minibatch that are computed at once, at most.

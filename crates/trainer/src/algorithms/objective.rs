@@ -12,6 +12,7 @@ use crate::{
     metrics::Means,
     optim::{Learner, differentiate},
     rollout::{Minibatch, Shard},
+    watch::Watch,
 };
 
 /// What an algorithm wants of its networks: two losses, as means over rows.
@@ -55,10 +56,16 @@ impl Told {
     }
 
     /// Notes the terms.
-    pub(super) fn tell(&self, means: &mut Means) {
-        means.add("policy_loss", self.policy_loss);
-        means.add("value_loss", self.value_loss);
-        means.add("entropy", self.entropy);
+    pub(super) fn tell(&self, means: &mut Means, watch: Option<&mut Watch>) {
+        let terms = [
+            ("policy_loss", self.policy_loss),
+            ("value_loss", self.value_loss),
+            ("entropy", self.entropy),
+        ];
+        terms.iter().for_each(|(name, value)| means.add(name, *value));
+        if let Some(watch) = watch {
+            terms.iter().for_each(|(name, value)| watch.number(name, *value));
+        }
     }
 
     /// One step of `networks` down the gradient, noted.

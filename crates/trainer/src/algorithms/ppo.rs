@@ -16,8 +16,9 @@ use elegante_env::EnvRng;
 use elegante_policy::{ActorCritic, Policy};
 
 use super::{
-    Batch, Learnt, Method, Setup,
-    actor_critic::{Pair, learnt},
+    Batch, Evidence, Failed, Learnt, Method, Setup, Watched,
+    actor_critic::{Pair, learnt, record},
+    approximate_kl,
     objective::{self, Objective},
 };
 use crate::{
@@ -31,6 +32,7 @@ use crate::{
     rollout::{Minibatch, Rollout, Shard},
     schedule::Left,
     streams::{Purpose, stream},
+    watch::{Arrays, Watch},
 };
 
 /// The state of PPO: environments, networks that learn, and what shuffles the steps.
@@ -85,7 +87,20 @@ impl Ppo {
             }
         }
         means.add("clip_range", ε);
-        Ok(learnt(means, rollout, &targets, learning_rate))
+        let learnt = learnt(means, rollout, &targets, learning_rate);
+        let kl = learnt.values.get("approx_kl").copied();
+        self.pair.guard.check(update, kl, learnt.entropy)?;
+        Ok(learnt)
+    }
+
+    /// The same, with every number on record and everything afterwards as it was.
+    fn watched(&mut self, rollout: &Rollout, left: f64, update: u64) -> Watched {
+        let before = (self.pair.networks.clone(), self.shuffle.clone());
+        self.pair.networks.watch = Some(Watch::default());
+        let outcome = self.learn(rollout, left, update).map(drop);
+        let watch = self.pair.networks.watch.take().unwrap_or_default();
+        (self.pair.networks, self.shuffle) = before;
+        Watched { watch, outcome }
     }
 }
 
@@ -133,14 +148,18 @@ pub(super) fn descend(
     update: u64,
     means: &mut Means,
 ) -> Result<f64, TrainError> {
+    record(networks, batch);
     let told = objective::loss(networks, batch, &Surrogate::new(c, ε));
     let pairs = told.log_probs.iter().zip(batch.old_log_probs());
     let log_ratio: Vec<f64> = pairs.map(|(new, old)| f64::from(new - old as f32)).collect();
     let excess: Vec<f64> = log_ratio.iter().map(|x| x.exp_m1()).collect();
+    if let Some(excess) = excess.iter().find(|excess| !excess.is_finite()) {
+        return Err(TrainError::NotFinite { update, what: "ratio", value: excess + 1.0 });
+    }
     let kl = approximate_kl(&log_ratio, &excess);
     means.add("approx_kl", kl);
     means.add("clip_fraction", share(&excess, |excess| excess.abs() > ε));
-    told.tell(means);
+    told.tell(means, networks.watch.as_mut());
     if c.target_kl.is_some_and(|target| kl > 1.5 * target) {
         return Ok(kl);
     }
@@ -148,39 +167,96 @@ pub(super) fn descend(
     Ok(kl)
 }
 
-/// k₃ = mean (ρ − 1 − log ρ) ≈ KL(π_old, πθ), never negative (Schulman, 2020, "Approximating KL
-/// divergence"); `excess` is ρ − 1.
-fn approximate_kl(log_ratio: &[f64], excess: &[f64]) -> f64 {
-    let terms = excess.iter().zip(log_ratio).map(|(excess, log_ratio)| excess - log_ratio);
-    terms.sum::<f64>() / log_ratio.len() as f64
-}
-
 fn share(values: &[f64], of: impl Fn(f64) -> bool) -> f64 {
     values.iter().filter(|&&x| of(x)).count() as f64 / values.len() as f64
 }
 
 impl Method for Ppo {
-    fn update(&mut self, left: Left, update: u64) -> Result<Batch, TrainError> {
+    fn update(&mut self, left: Left, update: u64) -> Result<Batch, Failed> {
         let (rollout, episodes) = self.pair.collect(self.config.n_steps)?;
-        let before = self.pair.networks.clone();
+        let before = (self.pair.networks.clone(), self.shuffle.clone());
         // As in Stable-Baselines3, whose presets these are, a schedule looks at what is left after the
         // rollout.
-        let learnt = self.learn(&rollout, left.after(rollout.len()), update);
-        let learnt = learnt.inspect_err(|_| self.pair.networks = before)?;
-        Ok(Batch { steps: rollout.len(), episodes, learnt })
+        let left = left.after(rollout.len());
+        match self.learn(&rollout, left, update) {
+            Ok(learnt) => Ok(Batch { steps: rollout.len(), episodes, learnt }),
+            Err(error) => {
+                (self.pair.networks, self.shuffle) = before;
+                let watched = self.watched(&rollout, left, update);
+                Err(Evidence::failed(error, rollout.to_arrays(), watched))
+            }
+        }
+    }
+
+    fn watch(
+        &mut self,
+        batch: &mut Arrays,
+        left: Left,
+        update: u64,
+    ) -> Result<Watched, TrainError> {
+        let rollout = self.pair.recall(batch)?;
+        Ok(self.watched(&rollout, left.after(rollout.len()), update))
     }
 
     fn acting(&self) -> Policy {
         self.pair.acting()
     }
 
-    fn save(&self, checkpoint: &mut Checkpoint) {
+    fn save_learning(&self, checkpoint: &mut Checkpoint) {
         checkpoint.note("shuffle", &self.shuffle);
-        self.pair.save(checkpoint);
+        self.pair.save_learning(checkpoint);
     }
 
-    fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<Vec<usize>, TrainError> {
+    fn save_collecting(&self, checkpoint: &mut Checkpoint) {
+        self.pair.save_collecting(checkpoint);
+    }
+
+    fn restore_learning(&mut self, checkpoint: &mut Checkpoint) -> Result<(), TrainError> {
         self.shuffle = checkpoint.recall("shuffle")?;
-        self.pair.restore(checkpoint)
+        self.pair.restore_learning(checkpoint)
+    }
+
+    fn restore_collecting(
+        &mut self,
+        checkpoint: &mut Checkpoint,
+    ) -> Result<Vec<usize>, TrainError> {
+        self.pair.restore_collecting(checkpoint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{GuardConfig, TrainConfig, config::Algorithm};
+    use elegante_env::{AnyEnv, DynEnv, Identity};
+    use elegante_policy::{DeviceChoice, MlpConfig};
+
+    #[test]
+    fn a_ratio_that_is_not_finite_ends_the_update_and_is_found() {
+        let config = PpoConfig { n_steps: 8, batch_size: 8, ..PpoConfig::default() };
+        let network = MlpConfig { hidden: vec![4], ..TrainConfig::default().network };
+        let envs = vec![AnyEnv::new(Identity::default())];
+        let (observation, action) = (envs[0].observation_space(), envs[0].action_space());
+        let algorithm = Algorithm::Ppo(config.clone());
+        let setup = Setup {
+            policy: algorithm.policy_config(&observation, &action, &network).unwrap(),
+            network: &network,
+            guard: GuardConfig::default(),
+            seed: 0,
+            threads: 1,
+            shard: usize::MAX,
+            device: DeviceChoice::Auto.open().unwrap().autodiff(),
+            build: None,
+            envs,
+        };
+        let mut ppo = Ppo::new(&config, setup).unwrap();
+        let (mut rollout, _) = ppo.pair.collect(config.n_steps).unwrap();
+        // As if the old policy had never done what it did.
+        rollout.log_probs.fill(-1e4);
+        let error = ppo.learn(&rollout, 1.0, 1).err();
+        assert!(matches!(error, Some(TrainError::NotFinite { what: "ratio", .. })), "{error:?}");
+        let stages = ppo.watched(&rollout, 1.0, 1).watch.summary();
+        let first = stages.iter().find(|stage| stage.bad.is_some()).unwrap();
+        assert_eq!((first.name.as_str(), first.count), ("ratio", 8));
     }
 }

@@ -9,12 +9,13 @@
 //!     φ         ← Adam(φ, ∇φ mean (Gₜ − Vφ(sₜ))²)         estimator "baseline", a few steps
 //! ```
 
-use burn::tensor::Device;
-use elegante_policy::{Policy, ValueNet};
+use burn::tensor::{Device, Tensor};
+use elegante_policy::{Policy, ValueNet, params};
 
 use crate::{
-    Estimator, ReinforceConfig, TrainError,
-    algorithms::{Batch, Learnt, Method, Setup},
+    Estimator, GuardConfig, ReinforceConfig, TrainError,
+    algorithms::{Batch, Evidence, Failed, Learnt, Method, Setup, Watched, approximate_kl},
+    arrays::actions,
     bridge::{mask, matrix, vector},
     checkpoint::Checkpoint,
     lanes::Lanes,
@@ -23,6 +24,7 @@ use crate::{
     returns::{explained_variance, mean_std, rewards_to_go, standardize, total_returns},
     schedule::Left,
     trajectories::Trajectories,
+    watch::{Array, Arrays, Watch},
 };
 
 /// The state of REINFORCE: environments, a policy that learns, and what it compares returns with.
@@ -31,6 +33,7 @@ pub(crate) struct Reinforce {
     lanes: Lanes,
     policy: Learner<Policy>,
     baseline: Option<Baseline>,
+    guard: GuardConfig,
     /// With more than one, V learns while πθ does.
     threads: usize,
     device: Device,
@@ -47,30 +50,16 @@ impl Reinforce {
             let reason = "REINFORCE works with networks that have no memory: choose A2C or PPO";
             return Err(TrainError::Unsupported(reason.into()));
         }
-        let Setup { envs, policy: wanted, seed, threads, device, .. } = setup;
+        let Setup { envs, policy: wanted, guard, seed, threads, device, .. } = setup;
         Ok(Self {
             lanes: Lanes::new(envs, seed, &wanted, threads)?,
             policy: Learner::adam(policy, config.adam_epsilon, config.max_grad_norm),
             baseline,
             config: config.clone(),
+            guard,
             threads,
             device,
         })
-    }
-
-    /// An error leaves both networks as they were, also when only one of them met it.
-    fn learn_or_not(
-        &mut self,
-        batch: &Trajectories,
-        left: f64,
-        update: u64,
-    ) -> Result<Learnt, TrainError> {
-        let before = (self.policy.clone(), self.baseline.clone());
-        let learnt = self.learn(batch, left, update);
-        if learnt.is_err() {
-            (self.policy, self.baseline) = before;
-        }
-        learnt
     }
 
     fn learn(
@@ -85,6 +74,7 @@ impl Reinforce {
         };
         // Rewards of 1e200 have a sum, but no variance: standardised they would all be 0.
         let (_, value) = mean_std(&returns);
+        self.record_batch(batch, &returns);
         if !value.is_finite() {
             return Err(TrainError::NotFinite { update, what: "spread of the returns", value });
         }
@@ -97,16 +87,22 @@ impl Reinforce {
             standardize(&mut weights);
         }
 
+        if let Some(watch) = &mut self.policy.watch {
+            watch.record("weight of log-probability", Array::flat(weights.clone()));
+        }
         // V learns from the same batch, after its prediction was taken and beside the policy.
-        let Self { config, policy, baseline, threads, device, .. } = self;
+        let Self { config, policy, baseline, guard, threads, device, .. } = self;
         let both = *threads > 1 && baseline.is_some();
         let learn =
             || baseline.as_mut().map(|v| v.fit(config, batch, &returns, left, update)).transpose();
-        let ascend = || ascend(config, policy, batch, &weights, left, update, device);
-        let (value_loss, (descent, entropy)) = join(both, learn, ascend)?;
+        let old = guard.max_kl.is_some();
+        let ascend = || ascend(config, policy, batch, &weights, left, update, (device, old));
+        let (value_loss, (descent, entropy, kl)) = join(both, learn, ascend)?;
+        self.guard.check(update, kl, entropy)?;
 
         let explained = expected.map(|expected| explained_variance(&returns, &expected));
-        let values = [("value_loss", value_loss), ("explained_variance", explained)];
+        let values =
+            [("value_loss", value_loss), ("explained_variance", explained), ("approx_kl", kl)];
         Ok(Learnt {
             loss: descent.loss,
             entropy,
@@ -115,44 +111,111 @@ impl Reinforce {
             values: values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
         })
     }
+
+    /// The same, with every number on record and everything afterwards as it was: what was collected,
+    /// then what V came to, then what πθ did.
+    fn watched(&mut self, batch: &Trajectories, left: f64, update: u64) -> Watched {
+        let before = (self.policy.clone(), self.baseline.clone(), self.threads);
+        self.threads = 1;
+        self.policy.watch = Some(Watch::over("policy."));
+        self.baseline.iter_mut().for_each(|v| v.net.watch = Some(Watch::over("value.")));
+        let outcome = self.learn(batch, left, update).map(drop);
+        let value = self.baseline.as_mut().and_then(|v| v.net.watch.take());
+        let policy = self.policy.watch.take().unwrap_or_default();
+        (self.policy, self.baseline, self.threads) = before;
+        Watched { watch: value.unwrap_or_default().then(policy), outcome }
+    }
+
+    /// Puts on record what was collected, where the update is watched. V learns first, so where there is
+    /// one it stands there.
+    fn record_batch(&mut self, batch: &Trajectories, returns: &[f64]) {
+        let width = self.policy.module.config().observation;
+        let first = match &mut self.baseline {
+            Some(v) => &mut v.net.watch,
+            None => &mut self.policy.watch,
+        };
+        let Some(watch) = first else { return };
+        watch.begin();
+        watch.record("observation", Array::rows(batch.observations.clone(), width));
+        watch.record("action", actions(&batch.actions));
+        if !batch.valid.is_empty() {
+            let outputs = self.policy.module.config().action.outputs();
+            watch.record("valid action", Array::rows(batch.valid.as_slice(), outputs));
+        }
+        watch.record("reward", Array::flat(batch.rewards.clone()));
+        watch.record("return", Array::flat(returns.to_vec()));
+    }
 }
 
 impl Method for Reinforce {
-    fn update(&mut self, left: Left, update: u64) -> Result<Batch, TrainError> {
+    fn update(&mut self, left: Left, update: u64) -> Result<Batch, Failed> {
         let (batch, mut episodes) = self.lanes.collect(&self.acting(), self.config.batch_steps)?;
         let mut steps = 0;
         for episode in &mut episodes {
             steps += episode.length as u64;
             episode.steps = steps;
         }
-        let learnt = self.learn_or_not(&batch, left.after(0), update)?;
-        Ok(Batch { steps: batch.steps(), episodes, learnt })
+        // An error leaves both networks as they were, also when only one of them met it.
+        let before = (self.policy.clone(), self.baseline.clone());
+        let left = left.after(0);
+        match self.learn(&batch, left, update) {
+            Ok(learnt) => Ok(Batch { steps: batch.steps(), episodes, learnt }),
+            Err(error) => {
+                (self.policy, self.baseline) = before;
+                let watched = self.watched(&batch, left, update);
+                let shape = self.policy.module.config();
+                let arrays = batch.to_arrays(shape.observation, shape.action.outputs());
+                Err(Evidence::failed(error, arrays, watched))
+            }
+        }
+    }
+
+    fn watch(
+        &mut self,
+        batch: &mut Arrays,
+        left: Left,
+        update: u64,
+    ) -> Result<Watched, TrainError> {
+        let shape = self.policy.module.config();
+        let batch = Trajectories::from_arrays(shape.observation, &shape.action, batch)?;
+        Ok(self.watched(&batch, left.after(0), update))
     }
 
     fn acting(&self) -> Policy {
         self.policy.module.valid()
     }
 
-    fn save(&self, checkpoint: &mut Checkpoint) {
+    fn save_learning(&self, checkpoint: &mut Checkpoint) {
         checkpoint.put("policy", &self.policy);
         if let Some(baseline) = &self.baseline {
             checkpoint.put("value", &baseline.net);
             checkpoint.note("value.scale", &baseline.scale);
         }
+    }
+
+    fn save_collecting(&self, checkpoint: &mut Checkpoint) {
         self.lanes.save(checkpoint);
     }
 
-    fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<Vec<usize>, TrainError> {
+    fn restore_learning(&mut self, checkpoint: &mut Checkpoint) -> Result<(), TrainError> {
         checkpoint.get("policy", &mut self.policy)?;
         if let Some(baseline) = &mut self.baseline {
             checkpoint.get("value", &mut baseline.net)?;
             baseline.scale = checkpoint.recall("value.scale")?;
         }
+        Ok(())
+    }
+
+    fn restore_collecting(
+        &mut self,
+        checkpoint: &mut Checkpoint,
+    ) -> Result<Vec<usize>, TrainError> {
         self.lanes.restore(checkpoint)
     }
 }
 
-/// One Adam step down the surrogate's gradient; also returns the mean entropy of πθ(·|sₜ).
+/// One Adam step down the surrogate's gradient; also returns the mean entropy of πθ(·|sₜ) and, if asked,
+/// how far the step has moved πθ.
 fn ascend(
     config: &ReinforceConfig,
     policy: &mut Learner<Policy>,
@@ -160,14 +223,23 @@ fn ascend(
     weights: &[f64],
     left: f64,
     update: u64,
-    device: &Device,
-) -> Result<(Descent, f64), TrainError> {
+    (device, measure): (&Device, bool),
+) -> Result<(Descent, f64, Option<f64>), TrainError> {
     let observations = batch.observations.clone();
     let shape = policy.module.config();
     let valid = mask(&batch.valid, shape.action.outputs(), device);
-    let π = policy.module.forward(matrix(observations, shape.observation, device), valid);
-    let log_prob = π.log_prob(batch.actions.to_tensor(device));
+    let observations = matrix(observations, shape.observation, device);
+    let actions = batch.actions.to_tensor(device);
+    let π = policy.module.forward(observations.clone(), valid.clone());
+    let log_prob = π.log_prob(actions.clone());
     let entropy = π.entropy();
+    let host = |tensor: &Tensor<1>| tensor.clone().into_data().iter::<f64>().collect::<Vec<_>>();
+    let old = measure.then(|| host(&log_prob));
+    if let Some(watch) = &mut policy.watch {
+        watch.parameters("weight", &policy.module, &params::flatten(&policy.module));
+        watch.record("log-probability", Array::flat(host(&log_prob)));
+        watch.record("entropy of each step", Array::flat(host(&entropy)));
+    }
 
     let mut loss = policy_gradient(log_prob, vector(weights, device), batch.count());
     let mean_entropy = entropy.clone().mean().into_scalar::<f64>();
@@ -175,7 +247,13 @@ fn ascend(
         loss = loss - entropy.sum() * (config.entropy_coef / batch.count() as f64);
     }
     let descent = policy.descend(loss, config.schedule.at(config.learning_rate, left), update)?;
-    Ok((descent, mean_entropy))
+    let kl = old.map(|old| {
+        let new = policy.module.forward(observations, valid).log_prob(actions);
+        let log_ratio: Vec<f64> = host(&new).iter().zip(old).map(|(new, old)| new - old).collect();
+        let excess: Vec<f64> = log_ratio.iter().map(|x| x.exp_m1()).collect();
+        approximate_kl(&log_ratio, &excess)
+    });
+    Ok((descent, mean_entropy, kl))
 }
 
 /// Runs both: `at_once`, one of them on a thread of its own, or one after the other.
@@ -241,7 +319,9 @@ impl Baseline {
         let observations = matrix(batch.observations.clone(), self.observation, &self.device);
         let targets = vector(&targets, &self.device);
         let mut loss = 0.0;
+        let before = self.net.watch.as_ref().map(Watch::len);
         for _ in 0..config.value_epochs {
+            self.net.watch.iter_mut().zip(before).for_each(|(watch, n)| watch.keep(n));
             let value = self.net.module.forward(observations.clone());
             loss = self.net.descend(value_mse(value, targets.clone()), learning_rate, update)?.loss;
         }

@@ -9,5 +9,6 @@ mod failures;
 mod learning;
 mod learning_actor_critics;
 mod networks;
+mod recorder;
 mod settings;
 mod worlds;
