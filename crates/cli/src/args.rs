@@ -92,6 +92,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Watch a trained policy in the terminal, as an animated GIF or as PNG files
     Play(PlayArgs),
+    /// Check this machine, this build and, if you like, an environment
+    Doctor(DoctorArgs),
     /// Make an update that a run failed on once more, and see what went wrong
     Replay(ReplayArgs),
     /// List the environments
@@ -351,6 +353,34 @@ pub(crate) struct PlayArgs {
     /// How the CPU rounds [default: as the run was trained]
     #[arg(long, value_name = "K")]
     pub(crate) kernels: Option<Kernels>,
+}
+
+/// Check this machine, this build and, if you like, an environment.
+///
+/// Prints what there is, then a line for each check: whether the backends that are compiled in compute
+/// here, whether gradients are right on each of them, whether the same seed gives the same bytes, whether
+/// every algorithm learns what small worlds have to teach, and how fast small networks are. A line that
+/// says FAIL also says what to do, and the exit code is then 1. With ENV the environment is checked too,
+/// one of your own program's for example.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  {bin} doctor
+  {bin} doctor --quick
+  {bin} doctor CartPole-v1
+  {bin} doctor --json | jq 'select(.status == \"fail\")'")]
+pub(crate) struct DoctorArgs {
+    /// Environment to check as well; `{bin} envs` lists them
+    pub(crate) env: Option<String>,
+    /// Leave out what takes long: most of what is learnt, and the speeds of larger networks
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Print one JSON object a line, for machines
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Do one part of it in this process; its findings are read by the one that started it
+    #[arg(long, value_name = "PART", hide = true)]
+    pub(crate) part: Option<String>,
 }
 
 /// Make an update that a run failed on once more, and see what went wrong.

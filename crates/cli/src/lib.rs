@@ -5,6 +5,7 @@ mod algos;
 mod args;
 mod compare;
 mod config;
+mod doctor;
 mod envs;
 mod eval;
 mod exit;
@@ -58,6 +59,7 @@ fn run(command: Command, program: &Program, output: &mut Output) -> anyhow::Resu
         Command::Eval(args) => eval::run(&args, program, output),
         Command::Compare(args) => compare::run(&args, output),
         Command::Play(args) => play::run(&args, program, output),
+        Command::Doctor(args) => doctor::run(args, program, output),
         Command::Replay(args) => replay::run(&args, program, output),
         Command::Envs(args) => envs::run(args, program, output),
         Command::Algos(args) => algos::run(args, program, output),

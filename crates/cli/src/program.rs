@@ -1,6 +1,13 @@
 //! What a command knows of the program that it is part of.
 
-use std::{env::consts::EXE_SUFFIX, ffi::OsString, path::Path, time::Instant};
+use std::{
+    env::{self, consts::EXE_SUFFIX},
+    ffi::OsString,
+    io,
+    path::Path,
+    process::Command,
+    time::Instant,
+};
 
 use elegante::Registry;
 
@@ -23,6 +30,20 @@ pub(crate) fn name(args: impl IntoIterator<Item = OsString>) -> String {
     let name = Path::new(&first).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let name = name.strip_suffix(EXE_SUFFIX).unwrap_or(&name);
     if name.is_empty() { ELEGANTE.to_owned() } else { name.to_owned() }
+}
+
+/// This very program, also if its file has been replaced since it was started: the last seeds of a long
+/// experiment are trained by what trained the first.
+pub(crate) fn this_program(name: &str) -> io::Result<Command> {
+    let running = Path::new("/proc/self/exe");
+    let path = if running.exists() { running.to_owned() } else { env::current_exe()? };
+    #[allow(unused_mut)] // only Unix tells a program its name
+    let mut command = Command::new(path);
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::arg0(&mut command, name);
+    #[cfg(not(unix))]
+    let _ = name;
+    Ok(command)
 }
 
 #[cfg(test)]

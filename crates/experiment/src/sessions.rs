@@ -5,7 +5,7 @@ use std::{
     io::Write,
 };
 
-use elegante_kernels::in_force;
+use elegante_kernels::instruction_set;
 use elegante_policy::DeviceChoice;
 use elegante_trainer::Progress;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ impl Session {
             version: VERSION.to_owned(),
             commit: COMMIT.to_owned(),
             backend: backend(config.train.device.resolve()).to_owned(),
-            instructions: in_force().to_owned(),
+            instructions: instruction_set().to_owned(),
             update: progress.updates,
             steps: progress.steps,
         }

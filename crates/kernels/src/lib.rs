@@ -8,7 +8,7 @@ mod switch;
 
 use burn::tensor::{Int, Tensor};
 
-pub use arithmetic::{AdamStep, all_finite, in_force, norm};
+pub use arithmetic::{AdamStep, all_finite, instruction_set, norm};
 pub use switch::{Instructions, fused, instructions, set_fused, set_instructions};
 
 /// The nonlinearity f of a layer y = f(x W + b).

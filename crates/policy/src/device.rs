@@ -57,6 +57,18 @@ impl DeviceChoice {
         matches!(self.resolve(), Self::Flex | Self::NdArray)
     }
 
+    /// The device to take for some work, by how often in a second each of them does it: the fastest, but
+    /// `auto`'s own choice unless another is at least a quarter faster, since the clock is not so exact.
+    ///
+    /// `auto` itself does not measure anything, lest a run depend on how busy the machine was when it
+    /// began: it stays with the order that is right for small networks.
+    pub fn fastest(measured: &[(Self, f64)]) -> Option<Self> {
+        let order = |choice: &Self| PREFERENCE.iter().position(|(known, _)| known == choice);
+        let (usual, speed) = measured.iter().min_by_key(|(choice, _)| order(choice))?;
+        let (best, top) = measured.iter().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        Some(if *top >= 1.25 * speed { *best } else { *usual })
+    }
+
     /// Opens the device and runs one addition on it.
     ///
     /// # Errors
@@ -219,6 +231,15 @@ mod tests {
     fn auto_opens_the_first_device_of_this_build() {
         assert_eq!(DeviceChoice::Auto.resolve(), DeviceChoice::compiled_in()[0]);
         assert!(!DeviceChoice::Auto.open().unwrap().is_autodiff());
+    }
+
+    #[test]
+    fn another_device_has_to_be_clearly_faster() {
+        let (flex, wgpu) = (DeviceChoice::Flex, DeviceChoice::Wgpu);
+        assert_eq!(DeviceChoice::fastest(&[(wgpu, 110.0), (flex, 100.0)]), Some(flex));
+        assert_eq!(DeviceChoice::fastest(&[(wgpu, 130.0), (flex, 100.0)]), Some(wgpu));
+        assert_eq!(DeviceChoice::fastest(&[(wgpu, 1.0)]), Some(wgpu));
+        assert_eq!(DeviceChoice::fastest(&[]), None);
     }
 
     #[test]

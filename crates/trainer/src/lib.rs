@@ -20,6 +20,7 @@ pub mod optim;
 pub mod returns;
 mod rollout;
 mod schedule;
+pub mod selfcheck;
 mod streams;
 mod trainer;
 mod trajectories;

@@ -6,7 +6,6 @@
 
 use std::{
     collections::HashMap,
-    env,
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{ChildStdin, Command, ExitStatus, Stdio},
@@ -19,6 +18,7 @@ use std::{
 };
 
 use super::Report;
+use crate::program::this_program;
 
 /// Processes that have been started and are wanted: each ends when its standard input does.
 pub(super) struct Leashes(Mutex<Option<HashMap<u64, ChildStdin>>>);
@@ -181,19 +181,5 @@ fn command(task: &Task, (seed, dir, start): &(u64, PathBuf, Start)) -> io::Resul
     }
     command.args(["--worker", &threads, "--json"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    Ok(command)
-}
-
-/// This very program, also if its file has been replaced since it was started: the last seeds of a long
-/// experiment are trained by what trained the first.
-fn this_program(name: &str) -> io::Result<Command> {
-    let running = Path::new("/proc/self/exe");
-    let path = if running.exists() { running.to_owned() } else { env::current_exe()? };
-    #[allow(unused_mut)] // only Unix tells a program its name
-    let mut command = Command::new(path);
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::arg0(&mut command, name);
-    #[cfg(not(unix))]
-    let _ = name;
     Ok(command)
 }

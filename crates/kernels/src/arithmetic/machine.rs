@@ -11,24 +11,6 @@ pub(crate) trait Work {
     fn run<const WIDE: usize, const FMA: bool>(self) -> Self::Output;
 }
 
-/// The name of the instructions that the fused operations take on this machine, after
-/// [`set_instructions`](crate::set_instructions) has been obeyed: "AVX-512", "AVX2", "NEON" or "portable".
-pub fn in_force() -> &'static str {
-    if instructions() == Instructions::Portable {
-        return "portable";
-    }
-    #[cfg(target_arch = "x86_64")]
-    {
-        if pulp::x86::V4::try_new().is_some() {
-            return "AVX-512";
-        }
-        if pulp::x86::V3::try_new().is_some() {
-            return "AVX2";
-        }
-    }
-    if cfg!(target_arch = "aarch64") { "NEON" } else { "portable" }
-}
-
 /// Does `work` with the instructions of the program.
 pub(crate) fn best<W: Work>(work: W) -> W::Output {
     if instructions() == Instructions::Portable {
@@ -47,6 +29,24 @@ pub(crate) fn best<W: Work>(work: W) -> W::Output {
         return work.run::<16, true>();
     }
     work.run::<8, false>()
+}
+
+/// The name of the instructions that the fused operations use in this program on this machine, once
+/// [`set_instructions`](crate::set_instructions) has been obeyed: "AVX-512", "AVX2", "NEON" or "portable".
+pub fn instruction_set() -> &'static str {
+    if instructions() == Instructions::Portable {
+        return "portable";
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        if pulp::x86::V4::try_new().is_some() {
+            return "AVX-512";
+        }
+        if pulp::x86::V3::try_new().is_some() {
+            return "AVX2 and FMA";
+        }
+    }
+    if cfg!(target_arch = "aarch64") { "NEON" } else { "portable" }
 }
 
 /// `W` in panels of a width, for pulp to compile with more instructions.

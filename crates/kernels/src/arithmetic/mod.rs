@@ -16,7 +16,7 @@ mod vectors;
 pub(crate) use dense::{Shape, input_gradient, layer, parameter_gradients, through_activation};
 #[cfg(feature = "flex")]
 pub(crate) use functions::{tanh, tanh_backward};
-pub use machine::in_force;
+pub use machine::instruction_set;
 #[cfg(feature = "flex")]
 pub(crate) use rows::{
     clipped_surrogate, entropy, entropy_backward, log_softmax, log_softmax_backward,
