@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     io::{self, BufRead, BufReader, Read},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{ChildStdin, Command, ExitStatus, Stdio},
     sync::{
         Mutex, PoisonError,
