@@ -12,6 +12,7 @@ mod crew;
 mod error;
 mod evaluate;
 mod failure;
+mod inspect;
 mod lanes;
 pub mod loss;
 mod metrics;
@@ -34,6 +35,7 @@ pub use config::{
 pub use error::TrainError;
 pub use evaluate::{EvalConfig, Evaluation, evaluate};
 pub use failure::{Bad, Failure, FailureReport, Stage};
+pub use inspect::Inspected;
 pub use metrics::{Episode, Progress, UpdateMetrics, Values};
 pub use schedule::Schedule;
 pub use streams::{Purpose, evaluation_seed, stream, training_env_seed};

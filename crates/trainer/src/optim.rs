@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use elegante_kernels::{AdamStep, all_finite, norm};
 use elegante_policy::params::{self, Parameters};
 
-use crate::{TrainError, crew::Crew, watch::Watch};
+use crate::{TrainError, crew::Crew, inspect::Inspected, watch::Watch};
 
 const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.999;
@@ -147,6 +147,8 @@ pub(crate) struct Learner<M> {
     pub(crate) crew: Crew,
     /// Has every number on record, while an update that went wrong is made once more.
     pub(crate) watch: Option<Watch>,
+    /// The last gradient, where somebody wants to see it.
+    last_gradient: Option<Vec<f32>>,
 }
 
 /// The loss, and its derivatives with respect to all parameters of `module`.
@@ -164,16 +166,21 @@ pub(crate) struct Descent {
 }
 
 impl<M: Parameters + Clone> Learner<M> {
+    fn new(module: M, optimizer: Optimizer, max_grad_norm: f64) -> Self {
+        let crew = Crew::alone();
+        Self { module, optimizer, max_grad_norm, crew, watch: None, last_gradient: None }
+    }
+
     /// A learner with Adam.
     pub(crate) fn adam(module: M, epsilon: f64, max_grad_norm: f64) -> Self {
         let optimizer = Optimizer::Adam(Adam::new(module.count(), epsilon));
-        Self { module, optimizer, max_grad_norm, crew: Crew::alone(), watch: None }
+        Self::new(module, optimizer, max_grad_norm)
     }
 
     /// A learner with RMSprop.
     pub(crate) fn rms_prop(module: M, decay: f64, epsilon: f64, max_grad_norm: f64) -> Self {
         let optimizer = Optimizer::RmsProp(RmsProp::new(module.count(), decay, epsilon));
-        Self { module, optimizer, max_grad_norm, crew: Crew::alone(), watch: None }
+        Self::new(module, optimizer, max_grad_norm)
     }
 
     /// The same learner on as many threads as it has a use for.
@@ -219,6 +226,9 @@ impl<M: Parameters + Clone> Learner<M> {
             watch.parameters("gradient", &self.module, &gradient);
         }
         finite("loss", loss)?;
+        if let Some(last) = &mut self.last_gradient {
+            last.clone_from(&gradient);
+        }
         let grad_norm = clip_global_norm(&mut gradient, self.max_grad_norm);
         finite("norm of the gradient", grad_norm)?;
 
@@ -237,6 +247,27 @@ impl<M: Parameters + Clone> Learner<M> {
         }
         self.replace(&flat);
         Ok(Descent { loss, grad_norm })
+    }
+
+    /// Keeps the gradients of later steps for [`inspect`](Self::inspect).
+    pub(crate) fn keep_gradients(&mut self) {
+        self.last_gradient.get_or_insert_default();
+    }
+
+    /// Every parameter with its last gradient, their names below `part` if that is not empty.
+    pub(crate) fn inspect(&self, part: &str) -> Vec<Inspected> {
+        let flat = params::flatten(&self.module);
+        let gradient = self.last_gradient.as_deref().unwrap_or_default();
+        let mut at = 0;
+        let tensor = |info: params::ParamInfo| {
+            let range = at..at + info.shape.iter().product::<usize>();
+            at = range.end;
+            let name = if part.is_empty() { info.name } else { format!("{part}.{}", info.name) };
+            let values = flat[range.clone()].to_vec();
+            let gradient = gradient.get(range).unwrap_or_default().to_vec();
+            Inspected { name, shape: info.shape, values, gradient }
+        };
+        params::describe(&self.module).into_iter().map(tensor).collect()
     }
 
     /// Puts other parameters into the module.

@@ -19,6 +19,7 @@ use crate::{
     algorithms::{Batch, Build, Method, Setup},
     checkpoint::{Checkpoint, State},
     evaluate::{EvalConfig, Evaluation, evaluate},
+    inspect::Inspected,
     metrics::{Episode, Progress, Recent, UpdateMetrics},
     schedule::Left,
 };
@@ -33,6 +34,8 @@ pub enum Event<'a> {
     Update(&'a UpdateMetrics),
     /// The policy was evaluated during training.
     Evaluation(&'a Evaluation),
+    /// The networks were looked into, as [`Trainer::inspect_every`] asked for.
+    Parameters(&'a [Inspected]),
 }
 
 /// Why [`Trainer::run`] came back.
@@ -88,6 +91,8 @@ pub struct Trainer {
     next_evaluation: u64,
     /// Whether the mean return asked for has been reached at this very update.
     solved: bool,
+    /// Steps between two looks into the networks; 0: none.
+    inspect_every: u64,
     began: Instant,
     /// Seconds trained before that.
     earlier: Duration,
@@ -165,6 +170,7 @@ impl Trainer {
             episodes: Vec::new(),
             next_evaluation: config.run.eval_every,
             solved: false,
+            inspect_every: 0,
             began,
             earlier: Duration::ZERO,
             remembered: None,
@@ -191,6 +197,28 @@ impl Trainer {
     /// The policy as it stands, ready to act.
     pub fn policy(&self) -> Policy {
         self.method.acting()
+    }
+
+    /// Every parameter that learns, as it stands.
+    pub fn inspect(&self) -> Vec<Inspected> {
+        self.method.inspect()
+    }
+
+    /// Has [`run`](Self::run) tell [`Event::Parameters`] after the first update and whenever `steps`
+    /// further steps have been trained, with gradients; 0: never. It costs a copy of each gradient and
+    /// changes no result.
+    pub fn inspect_every(&mut self, steps: u64) {
+        self.inspect_every = steps;
+        if steps > 0 {
+            self.method.keep_gradients();
+        }
+    }
+
+    /// What is to be seen in the networks, if it is time after the steps from `before` on.
+    fn inspection_due(&self, before: u64) -> Option<Vec<Inspected>> {
+        let turn = |steps: u64| steps.checked_div(self.inspect_every);
+        let due = before == 0 || turn(before) < turn(self.progress.steps);
+        (self.inspect_every > 0 && due).then(|| self.inspect())
     }
 
     /// One update: collects a batch, learns from it, and says what happened.
@@ -256,7 +284,8 @@ impl Trainer {
 
     /// Trains until `steps` steps have been made in all, evaluating every `eval_every` steps and
     /// stopping early at a mean return of `stop_at`. After an update `on_event` is told of its
-    /// episodes, then of the update, then of an evaluation if there was one; it may end the run.
+    /// episodes, then of the update, then of an evaluation and of the parameters if it was time for
+    /// them; it may end the run.
     ///
     /// # Errors
     /// As [`step`](Self::step).
@@ -270,13 +299,16 @@ impl Trainer {
             return Ok(Stop::Solved);
         }
         while self.progress.steps < steps {
+            let before = self.progress.steps;
             let metrics = self.step()?;
             let evaluation = self.evaluation_due()?;
+            let parameters = self.inspection_due(before);
             self.solved = self.reached(evaluation.as_ref());
             let episodes = self.episodes.iter().map(Event::Episode);
             let events = episodes
                 .chain([Event::Update(&metrics)])
-                .chain(evaluation.as_ref().map(Event::Evaluation));
+                .chain(evaluation.as_ref().map(Event::Evaluation))
+                .chain(parameters.as_deref().map(Event::Parameters));
             // Everything is told even if the first of them asks for the end.
             let answers: Vec<_> = events.map(&mut on_event).collect();
             if self.solved {

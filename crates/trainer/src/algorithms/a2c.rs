@@ -20,6 +20,7 @@ use crate::{
     A2cConfig, TrainError,
     checkpoint::Checkpoint,
     collector::Options,
+    inspect::Inspected,
     loss::{advantage_policy_gradient, value_mse},
     metrics::Means,
     optim::Learner,
@@ -147,6 +148,14 @@ impl Method for A2c {
 
     fn acting(&self) -> Policy {
         self.pair.acting()
+    }
+
+    fn keep_gradients(&mut self) {
+        self.pair.networks.keep_gradients();
+    }
+
+    fn inspect(&self) -> Vec<Inspected> {
+        self.pair.networks.inspect("")
     }
 
     fn save_learning(&self, checkpoint: &mut Checkpoint) {

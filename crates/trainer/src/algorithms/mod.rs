@@ -16,6 +16,7 @@ use burn::tensor::{Device, Tensor};
 use crate::{
     Algorithm, GuardConfig, TrainError,
     checkpoint::Checkpoint,
+    inspect::Inspected,
     metrics::{Episode, Values},
     schedule::Left,
     streams::{Purpose, stream},
@@ -40,6 +41,12 @@ pub(crate) trait Method: Send {
 
     /// πθ as it acts: without autodiff, with frozen normalisers.
     fn acting(&self) -> Policy;
+
+    /// Keeps gradients from now on for those who [`inspect`](Self::inspect).
+    fn keep_gradients(&mut self);
+
+    /// Every parameter that learns, with its last gradient.
+    fn inspect(&self) -> Vec<Inspected>;
 
     /// Notes all that the next update depends on.
     fn save(&self, checkpoint: &mut Checkpoint) {

@@ -25,6 +25,7 @@ use crate::{
     PpoConfig, TrainError,
     checkpoint::Checkpoint,
     collector::Options,
+    inspect::Inspected,
     loss::{clipped_surrogate, clipped_value_mse, value_mse},
     metrics::Means,
     minibatches::Minibatches,
@@ -200,6 +201,14 @@ impl Method for Ppo {
 
     fn acting(&self) -> Policy {
         self.pair.acting()
+    }
+
+    fn keep_gradients(&mut self) {
+        self.pair.networks.keep_gradients();
+    }
+
+    fn inspect(&self) -> Vec<Inspected> {
+        self.pair.networks.inspect("")
     }
 
     fn save_learning(&self, checkpoint: &mut Checkpoint) {

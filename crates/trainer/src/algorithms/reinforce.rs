@@ -18,6 +18,7 @@ use crate::{
     arrays::actions,
     bridge::{mask, matrix, vector},
     checkpoint::Checkpoint,
+    inspect::Inspected,
     lanes::Lanes,
     loss::{policy_gradient, value_mse},
     optim::{Descent, Learner},
@@ -183,6 +184,19 @@ impl Method for Reinforce {
 
     fn acting(&self) -> Policy {
         self.policy.module.valid()
+    }
+
+    fn keep_gradients(&mut self) {
+        self.policy.keep_gradients();
+        if let Some(baseline) = &mut self.baseline {
+            baseline.net.keep_gradients();
+        }
+    }
+
+    fn inspect(&self) -> Vec<Inspected> {
+        let mut all = self.policy.inspect("policy");
+        all.extend(self.baseline.iter().flat_map(|baseline| baseline.net.inspect("value")));
+        all
     }
 
     fn save_learning(&self, checkpoint: &mut Checkpoint) {

@@ -6,6 +6,7 @@ mod batches;
 mod checkpoints;
 mod control;
 mod failures;
+mod inspect;
 mod learning;
 mod learning_actor_critics;
 mod networks;
