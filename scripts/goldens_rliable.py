@@ -45,13 +45,21 @@ def tasks(scores):
     return scores.T.tolist()
 
 
+def profile(scores, levels):
+    """The share of runs above each level, with rliable's pointwise interval."""
+    np.random.seed(0)
+    share, interval = library.create_performance_profile({"x": scores}, np.array(levels), reps=REPS)
+    ends = zip(levels, share["x"], interval["x"][0], interval["x"][1])
+    return [[at, {"value": float(value), "low": float(low), "high": float(high)}] for at, value, low, high in ends]
+
+
 def one_method(name, scores):
-    levels = np.quantile(scores, [0.0, 0.2, 0.5, 0.9]).tolist()
+    levels = sorted(set(np.quantile(scores, [0.0, 0.2, 0.5, 0.9]).tolist()))
     return {
         "name": name,
         "tasks": tasks(scores),
         "estimates": {key: estimate(scores, statistic) for key, statistic in STATISTICS.items()},
-        "profile": [[level, float(library.run_score_deviation(scores, level))] for level in levels],
+        "profile": profile(scores, levels),
     }
 
 

@@ -77,6 +77,56 @@ pub fn share_above(scores: &[f64], threshold: f64) -> f64 {
     scores.iter().filter(|score| **score > threshold).count() as f64 / scores.len() as f64
 }
 
+/// The performance profile of the runs of one task: for each threshold, the lowest first, the
+/// [share of the runs above it](share_above), with pointwise intervals. Each is what [`Estimate::of`]
+/// makes of that share; the resamples are drawn once for all thresholds. Empty for no runs.
+pub fn performance_profile(scores: &[f64], thresholds: &[f64]) -> Vec<(f64, Estimate)> {
+    let (n, mut thresholds) = (scores.len(), thresholds.to_vec());
+    thresholds.sort_by(f64::total_cmp);
+    thresholds.dedup();
+    if n == 0 {
+        return Vec::new();
+    }
+    // A run is above as many thresholds as its rank says.
+    let ranks: Vec<usize> =
+        scores.iter().map(|score| thresholds.partition_point(|at| at < score)).collect();
+    // For each threshold, in how many resamples 0, 1, …, n runs are above it.
+    let mut counts = vec![vec![0usize; n + 1]; thresholds.len()];
+    let mut drawn = vec![0usize; thresholds.len() + 1];
+    let mut rng = EnvRng::new(0);
+    for _ in 0..BOOTSTRAP_SAMPLES {
+        drawn.fill(0);
+        (0..n).for_each(|_| drawn[ranks[rng.random_range(0..n)]] += 1);
+        let mut above = 0;
+        for (count, drawn) in counts.iter_mut().zip(&drawn[1..]).rev() {
+            above += drawn;
+            count[above] += 1;
+        }
+    }
+    let tail = (1.0 - LEVEL) / 2.0;
+    let estimate = |(at, counts): (f64, Vec<usize>)| {
+        let [low, high] = [tail, 1.0 - tail].map(|p| percentile_of_shares(&counts, p));
+        (at, Estimate { value: share_above(scores, at), low, high })
+    };
+    thresholds.into_iter().zip(counts).map(estimate).collect()
+}
+
+/// The [`percentile`] of shares 0/n, 1/n, …, n/n of which there are so many each.
+fn percentile_of_shares(counts: &[usize], p: f64) -> f64 {
+    let all: usize = counts.iter().sum();
+    let place = p.clamp(0.0, 1.0) * (all - 1) as f64;
+    let share = |place: usize| {
+        let mut passed = 0;
+        let above = counts.iter().position(|count| {
+            passed += count;
+            passed > place
+        });
+        above.unwrap_or(counts.len() - 1) as f64 / (counts.len() - 1) as f64
+    };
+    let (below, above) = (share(place.floor() as usize), share(place.ceil() as usize));
+    if below == above { below } else { below + (above - below) * place.fract() }
+}
+
 /// JSON has no infinity: `null` stands for +∞, which is where runs are that never reach something.
 mod unbounded {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -184,6 +234,20 @@ mod tests {
         assert_eq!((apart.value, apart.low, apart.high), (9.0, 9.0, 9.0));
         let one_varies = Estimate::of_two(&[10.0], &[0.0, 1.0], difference);
         assert_eq!((one_varies.low, one_varies.high), (9.0, 10.0));
+    }
+
+    #[test]
+    fn a_profile_is_a_share_with_its_interval_at_each_threshold() {
+        let scores = [3.0, 1.0, 2.0, 2.0, 9.5, -1.0, 2.0];
+        let profile = performance_profile(&scores, &[2.0, -1.0, 5.0, 9.5, -7.0, 2.0]);
+        let thresholds: Vec<f64> = profile.iter().map(|(at, _)| *at).collect();
+        assert_eq!(thresholds, [-7.0, -1.0, 2.0, 5.0, 9.5]);
+        for (at, estimate) in &profile {
+            assert_eq!(*estimate, Estimate::of(&scores, |drawn| share_above(drawn, *at)), "{at}");
+        }
+        assert_eq!(profile[2].1.value, 2.0 / 7.0, "strictly above");
+        assert!(performance_profile(&[], &[1.0]).is_empty());
+        assert_eq!(performance_profile(&[1.0], &[0.0])[0].1.low, 1.0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use elegante_env::EnvRng;
 use elegante_experiment::statistics::{
-    BOOTSTRAP_SAMPLES, Estimate, LEVEL, bootstrap_interval, iqm, mean, median,
+    BOOTSTRAP_SAMPLES, Estimate, LEVEL, bootstrap_interval, iqm, mean, median, performance_profile,
     probability_of_improvement, share_above,
 };
 use serde::Deserialize;
@@ -21,7 +21,7 @@ struct OneMethod {
     name: String,
     tasks: Vec<Vec<f64>>,
     estimates: BTreeMap<String, Estimate>,
-    profile: Vec<(f64, f64)>,
+    profile: Vec<(f64, Estimate)>,
 }
 
 #[derive(Deserialize)]
@@ -74,8 +74,16 @@ fn estimates_of_one_method_are_rliables() {
             }
             agree(&format!("{name}, {key}"), &tasks, statistic, ours, estimates[key]);
         }
-        for (level, share) in profile {
-            assert_eq!(share_above(&all, level), share, "{name}, above {level}");
+        let ours =
+            performance_profile(&all, &profile.iter().map(|(at, _)| *at).collect::<Vec<_>>());
+        for ((at, theirs), (_, mut ours)) in profile.into_iter().zip(ours) {
+            let share = |scores: &[f64]| share_above(scores, at);
+            if tasks.len() > 1 {
+                let mut rng = EnvRng::new(0);
+                (ours.low, ours.high) =
+                    bootstrap_interval(&tasks, share, BOOTSTRAP_SAMPLES, LEVEL, &mut rng);
+            }
+            agree(&format!("{name}, above {at}"), &tasks, share, ours, theirs);
         }
     }
 }
