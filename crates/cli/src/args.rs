@@ -300,7 +300,7 @@ pub(crate) struct EvalArgs {
 Examples:
   {bin} train CartPole-v1 --algo ppo --seeds 0..10 --out ppo
   {bin} train CartPole-v1 --algo a2c --seeds 0..10 --out a2c
-  {bin} compare ppo a2c --svg ppo-a2c.svg")]
+  {bin} compare ppo a2c --svg ppo-a2c.svg --png ppo-a2c.png")]
 pub(crate) struct CompareArgs {
     /// Experiment directory
     pub(crate) a: PathBuf,
@@ -309,10 +309,16 @@ pub(crate) struct CompareArgs {
     /// Write both learning curves into one picture
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
+    /// The same as PNG, large enough for print
+    #[arg(long, value_name = "FILE")]
+    pub(crate) png: Option<PathBuf>,
     /// Print one JSON object on one line
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+/// Pixels of a PNG for each of the figure's own: 288 to the inch.
+pub(crate) const PNG_SCALE: f64 = 3.0;
 
 /// Watch a trained policy in the terminal, as an animated GIF or as PNG files.
 ///

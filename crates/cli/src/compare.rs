@@ -12,7 +12,7 @@ use elegante::{
 use serde::Serialize;
 
 use crate::{
-    args::CompareArgs,
+    args::{CompareArgs, PNG_SCALE},
     exit::{Misuse, Outcome},
     output::Output,
 };
@@ -39,6 +39,9 @@ pub(crate) fn run(args: &CompareArgs, output: &mut Output) -> anyhow::Result<Out
     };
     if let Some(file) = &args.svg {
         write_atomic(file, chart(&a, &b).to_svg().as_bytes())?;
+    }
+    if let Some(file) = &args.png {
+        write_atomic(file, &chart(&a, &b).figure().to_png(PNG_SCALE)?)?;
     }
     if args.json {
         output.line(&json_line("comparison", &comparison))?;

@@ -56,6 +56,7 @@ fn run(error: &RunError) -> bool {
         RunError::Busy { .. } | RunError::Steps { .. } => true,
         RunError::NotAnExperiment { .. } | RunError::NoExperiment { .. } => true,
         RunError::NoFailure { .. } => true,
+        RunError::NothingToReport { .. } | RunError::Twice { .. } => true,
         RunError::Config(error) => config(error),
         RunError::Policy(error) => policy(error),
         RunError::Train(error) => train(error),

@@ -53,7 +53,27 @@ impl Curve {
     /// # Errors
     /// When it can't be read, or is not what a run writes.
     pub fn read(path: &Path) -> Result<Self, RunError> {
+        Self::parse(&fs::read_to_string(path).map_err(RunError::io(path))?, path)
+    }
+
+    /// The curve of an `episodes.csv` that may still be growing: a last line without its end is left out.
+    pub(crate) fn read_so_far(path: &Path) -> Result<Self, RunError> {
         let text = fs::read_to_string(path).map_err(RunError::io(path))?;
+        match text.rfind('\n') {
+            Some(end) => Self::parse(&text[..end], path),
+            None => Ok(Self::default()),
+        }
+    }
+
+    /// Its value at as many places, evenly spread from its first point to its last.
+    pub(crate) fn sampled(&self, places: u32) -> Vec<(f64, f64)> {
+        let Some((first, last)) = self.span() else { return Vec::new() };
+        let (first, last) = (first as f64, last as f64);
+        let place = |i| first + (last - first) * f64::from(i) / f64::from(places.max(2) - 1);
+        (0..places).filter_map(|i| Some((place(i), self.at(place(i))?))).collect()
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, RunError> {
         let mut lines = text.lines().enumerate();
         let heading = lines.next().unwrap_or_default().1;
         let column = |name| heading.split(',').position(|column| column == name);

@@ -253,6 +253,26 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// There is neither an experiment nor a run.
+    #[error("{}: neither a run nor an experiment: these are directories that `elegante train` made, with config.toml or experiment.json in them", .path.display())]
+    NothingToReport {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// A report has the same thing twice.
+    #[error("{} is given twice: a report has each run or experiment once", .path.display())]
+    Twice {
+        /// What was given again.
+        path: PathBuf,
+    },
+    /// A figure can't be drawn as pixels.
+    #[error("the figure `{title}` can't be written as PNG: {reason}")]
+    Picture {
+        /// The figure's title.
+        title: String,
+        /// Why.
+        reason: String,
+    },
     /// The run's configuration can't be read.
     #[error(transparent)]
     Config(#[from] ConfigError),

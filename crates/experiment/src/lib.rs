@@ -2,6 +2,7 @@
 #![warn(clippy::print_stdout)]
 
 mod algorithms;
+mod axis;
 mod chart;
 mod checkpoints;
 mod config;
@@ -10,11 +11,14 @@ mod cut;
 mod error;
 mod experiment;
 mod failure;
+mod figure;
+mod intervals;
 mod lock;
 mod log;
 mod names;
 mod player;
 mod presets;
+mod raster;
 mod recorder;
 mod render;
 mod resume;
@@ -36,6 +40,8 @@ pub use curve::{BandPoint, Curve, WINDOW, band};
 pub use error::{ConfigError, Origin, RunError};
 pub use experiment::{Experiment, ExperimentDir, ExperimentInfo, SeedRun, experiment_files};
 pub use failure::FailedUpdate;
+pub use figure::Figure;
+pub use intervals::{Intervals, Row};
 pub use log::json_line;
 pub use player::{Moment, Player};
 pub use presets::preset_envs;

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use crate::{
     BandPoint, Chart, Experiment, RunError, SeedRun, Series, StopReason, band,
-    chart::grouped,
+    chart::counted,
     experiment::{experiment_files as files, write_json},
+    figure::grouped,
     statistics::{Estimate, iqm, mean, median},
 };
 
@@ -193,16 +194,10 @@ impl Experiment {
     pub fn series(&self, name: impl Into<String>) -> Series {
         let curves = self.curves();
         let band = band(&curves, POINTS);
-        let thin = curves.iter().map(|curve| {
-            let points = curve.points();
-            let last = points.last().map_or(0, |(steps, _)| *steps) as f64;
-            let first = points.first().map_or(0, |(steps, _)| *steps) as f64;
-            let place = |i| first + (last - first) * f64::from(i) / (POINTS - 1) as f64;
-            (0..POINTS as u32).filter_map(|i| Some((place(i), curve.at(place(i))?))).collect()
-        });
         Series {
             name: name.into(),
-            thin: thin.collect(),
+            thin: curves.iter().map(|curve| curve.sampled(POINTS as u32)).collect(),
+            thin_names: self.finished().map(|run| format!("seed {}", run.seed)).collect(),
             line: band.iter().map(|point| (point.steps, point.iqm)).collect(),
             band: band
                 .iter()
@@ -220,6 +215,7 @@ impl Experiment {
             y_label: "training return, mean of 100 episodes".into(),
             rule: info.threshold.map(|at| (at, format!("threshold {at}"))),
             series: vec![self.series(seeds(self.finished().count()))],
+            ..Chart::default()
         }
     }
 
@@ -240,6 +236,5 @@ impl Experiment {
 
 /// What the legend says of the lines.
 fn seeds(count: usize) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("IQM of {count} seed{plural}, 95 % interval; each seed thin")
+    format!("IQM of {}, 95 % interval; each seed thin", counted(count, "seed"))
 }
