@@ -132,6 +132,7 @@ Examples:
   {bin} train CartPole-v1 --eval-every 50000 --stop-at 475
   {bin} train CartPole-v1 --config my-run/config.toml --seed 8
   {bin} train CartPole-v1 --seeds 0..10 --out ten-seeds
+  {bin} train CartPole-v1 --tensorboard --histograms-every 20000
   {bin} train CartPole-v1 --json | jq .mean_return_100")]
 pub(crate) struct TrainArgs {
     /// Environment to train on; `{bin} envs` lists them
@@ -171,6 +172,15 @@ pub(crate) struct TrainArgs {
     /// else by the last 100 training episodes
     #[arg(long, value_name = "RETURN", allow_negative_numbers = true)]
     pub(crate) stop_at: Option<f64>,
+    /// Write TensorBoard's event files too, into the run's directory tensorboard
+    #[arg(long)]
+    pub(crate) tensorboard: bool,
+    /// With --tensorboard: histograms of weights and gradients whenever N further steps have been trained
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub(crate) histograms_every: Option<u64>,
+    /// Write progress.csv too: a row for each update, in Stable-Baselines3's columns
+    #[arg(long)]
+    pub(crate) csv: bool,
     /// The run's directory [default: runs/<ENV>-<ALGO>-<SEED>-<n>, the first n that is free; under
     /// --seeds runs/<ENV>-<ALGO>-seeds-<n>]
     #[arg(long, value_name = "DIR")]
@@ -478,6 +488,13 @@ impl TrainArgs {
                 request.flags.push(flag(name, value));
             }
         }
+        for (name, given) in [("--tensorboard", self.tensorboard), ("--csv", self.csv)] {
+            request.flags.extend(given.then(|| log_flag(name, true.into())));
+        }
+        if let Some(every) = self.histograms_every {
+            let every = i64::try_from(every).unwrap_or(i64::MAX);
+            request.flags.push(log_flag("--histograms-every", every.into()));
+        }
         request.flags.extend(self.stop_at.map(|value| flag("--stop-at", value.into())));
         request.flags.extend(self.device.take().map(|value| flag("--device", value.into())));
         let kernels = self.kernels.as_ref().and_then(ValueEnum::to_possible_value);
@@ -493,6 +510,12 @@ fn flag(flag: &str, value: toml::Value) -> Flag {
         _ => flag.trim_start_matches('-').replace('-', "_"),
     };
     Flag { flag: flag.to_owned(), key, value }
+}
+
+/// The same for a setting in the table `log`.
+fn log_flag(name: &str, value: toml::Value) -> Flag {
+    let Flag { flag, key, value } = flag(name, value);
+    Flag { flag, key: format!("log.{key}"), value }
 }
 
 /// The device called `name`.

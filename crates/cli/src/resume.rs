@@ -54,7 +54,8 @@ pub(crate) fn run(
         output.warning(warning);
     }
     introduce(&resumed, config.train.run.steps, &args, output)?;
-    let Resumed { recorder, trainer, .. } = resumed;
+    let Resumed { recorder, mut trainer, .. } = resumed;
+    trainer.inspect_every(config.log.histograms_every);
     let training = Training { config, trainer, recorder, json: args.json, quiet: args.quiet };
     training.conduct(&interrupt, program, output)
 }

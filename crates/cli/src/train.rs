@@ -43,7 +43,8 @@ pub(crate) fn run(
         RunDir::check(path, args.force)?;
     }
     let make = config.env_factory(registry)?;
-    let trainer = Trainer::from_factory(with_threads(&config, args.worker), make)?;
+    let mut trainer = Trainer::from_factory(with_threads(&config, args.worker), make)?;
+    trainer.inspect_every(config.log.histograms_every);
     let interrupt = listen(args.worker)?;
     let dir = match args.out.take() {
         Some(path) => RunDir::create(path, args.force)?,

@@ -13,10 +13,10 @@ use elegante_trainer::{TrainConfig, TrainError};
 use toml::{Table, Value};
 
 use crate::{
-    ALGORITHMS, AlgorithmInfo, CheckpointConfig, ConfigError, Origin,
+    ALGORITHMS, AlgorithmInfo, CheckpointConfig, ConfigError, LogConfig, Origin,
     algorithms::settings_of,
     presets::preset,
-    schema::{CHECKPOINTS, ENV_OPTIONS, GUARD, NETWORK, Schema, parse_pair},
+    schema::{CHECKPOINTS, ENV_OPTIONS, GUARD, LOG, NETWORK, Schema, parse_pair},
 };
 
 /// What is trained, on what, and how: everything that decides a run's result, and how often it is
@@ -34,6 +34,8 @@ pub struct ExperimentConfig {
     pub kernels: Instructions,
     /// How often the whole run is written down on the way.
     pub checkpoints: CheckpointConfig,
+    /// What is written down beside the usual logs.
+    pub log: LogConfig,
     /// The training itself.
     pub train: TrainConfig,
 }
@@ -140,12 +142,14 @@ impl ExperimentConfig {
         let checkpoints = Table::try_from(&self.checkpoints)?;
         let guard = Table::try_from(&self.train.guard)?;
         let settings = settings_of(&self.train.algorithm)?;
+        let log = Table::try_from(&self.log)?;
         let sections = [
             (ENV_OPTIONS, self.env_options.clone()),
             (CHECKPOINTS, checkpoints),
             (NETWORK, network),
             (&self.algo, settings),
             (GUARD, guard),
+            (LOG, log),
         ];
         table.extend(sections.map(|(name, values)| (name.to_owned(), Value::Table(values))));
         Ok(table)
@@ -269,6 +273,7 @@ impl Layers<'_> {
         };
         let checkpoints: CheckpointConfig = self.section(CHECKPOINTS, toml::map::Map::try_into)?;
         train.validate().and(checkpoints.validate()).map_err(|error| self.blame(error))?;
+        let log = self.log()?;
         Ok(ExperimentConfig {
             env: env.to_owned(),
             algo: algo.id.to_owned(),
@@ -276,8 +281,25 @@ impl Layers<'_> {
             // The schema has taken nothing else.
             kernels: self.value("kernels").and_then(|it| it.try_into().ok()).unwrap_or_default(),
             checkpoints,
+            log,
             train,
         })
+    }
+
+    /// What is to be logged; nothing that would be logged nowhere.
+    fn log(&self) -> Result<LogConfig, ConfigError> {
+        let log: LogConfig = self.section(LOG, toml::map::Map::try_into)?;
+        if log.histograms_every > 0 && !log.tensorboard {
+            let key = "log.histograms_every";
+            return Err(ConfigError::Value {
+                key: key.into(),
+                value: log.histograms_every.to_string(),
+                expected: "0 without log.tensorboard = true, which histograms are written with"
+                    .into(),
+                origin: self.origin(key),
+            });
+        }
+        Ok(log)
     }
 
     fn section<T>(

@@ -45,6 +45,12 @@ impl LogFile {
         Ok(Self::over(path, file.map_err(RunError::io(path))?))
     }
 
+    /// A file that is there already, to be gone on with.
+    pub(crate) fn append(path: &Path) -> Result<Self, RunError> {
+        let file = OpenOptions::new().append(true).open(path);
+        Ok(Self::over(path, file.map_err(RunError::io(path))?))
+    }
+
     /// Goes on with an older file, of which the first `length` bytes are kept.
     ///
     /// Cutting is one change of one number in the file system: after a power cut the file is as long as
@@ -72,8 +78,12 @@ impl<W: Write> LogFile<W> {
     }
 
     pub(crate) fn line(&mut self, text: &str) {
-        self.pending.extend_from_slice(text.as_bytes());
+        self.bytes(text.as_bytes());
         self.pending.push(b'\n');
+    }
+
+    pub(crate) fn bytes(&mut self, data: &[u8]) {
+        self.pending.extend_from_slice(data);
     }
 
     /// Hands what is pending to the system.

@@ -18,6 +18,8 @@ use crate::{
     experiment::write_json,
     failure, json_line,
     log::LogFile,
+    logging::Logs,
+    machine,
     run_dir::files,
     sessions::{self, Session},
     training::Best,
@@ -67,6 +69,12 @@ pub struct RunInfo {
     /// How the CPU's kernels rounded; runs from before there was a choice do not say.
     #[serde(default)]
     pub kernels: Instructions,
+    /// The machine it ran on; runs from before this was noted do not say.
+    #[serde(default)]
+    pub machine: Option<String>,
+    /// When it ended, as in 2026-01-31T12:00:00Z; runs from before this was noted do not say.
+    #[serde(default)]
+    pub ended: Option<String>,
     /// Why the run ended.
     pub stop: StopReason,
     /// Environment steps trained, over all lanes.
@@ -116,6 +124,7 @@ pub struct Recorder {
     pub(crate) config: ExperimentConfig,
     pub(crate) metrics: LogFile,
     pub(crate) episodes: LogFile,
+    pub(crate) logs: Logs,
     pub(crate) failure: Option<RunError>,
     /// Steps at the last update.
     pub(crate) steps: u64,
@@ -142,13 +151,15 @@ impl Recorder {
         registry: &Registry,
         process_began: Instant,
     ) -> Result<Self, RunError> {
-        write_atomic(&dir.file(files::CONFIG), config.to_toml(registry)?.as_bytes())?;
+        let toml = config.to_toml(registry)?;
+        write_atomic(&dir.file(files::CONFIG), toml.as_bytes())?;
         let metrics = LogFile::create(&dir.file(files::METRICS))?;
         let mut episodes = LogFile::create(&dir.file(files::EPISODES))?;
         episodes.line("episode,steps,lane,return,length,ending");
         episodes.flush()?;
+        let logs = Logs::begin(&dir, config, &toml)?;
         sessions::note(&dir, "train", &Session::now(config, Progress::default()))?;
-        Ok(Self::over(dir, config, (metrics, episodes), process_began))
+        Ok(Self::over(dir, config, (metrics, episodes, logs), process_began))
     }
 
     /// Goes on with a run whose logs tell of `progress` in their first parts, `kept`.
@@ -161,8 +172,9 @@ impl Recorder {
     ) -> Result<Self, RunError> {
         let metrics = LogFile::cut(&dir.file(files::METRICS), kept.metrics)?;
         let episodes = LogFile::cut(&dir.file(files::EPISODES), kept.episodes)?;
+        let logs = Logs::resume(&dir, config, progress.steps)?;
         sessions::note(&dir, "resume", &Session::now(config, progress))?;
-        let mut recorder = Self::over(dir, config, (metrics, episodes), process_began);
+        let mut recorder = Self::over(dir, config, (metrics, episodes, logs), process_began);
         recorder.steps = progress.steps;
         recorder.cadence = Cadence::new(&config.checkpoints, progress.steps);
         recorder.best = Best::of(kept.best);
@@ -174,7 +186,7 @@ impl Recorder {
     fn over(
         dir: RunDir,
         config: &ExperimentConfig,
-        (metrics, episodes): (LogFile, LogFile),
+        (metrics, episodes, logs): (LogFile, LogFile, Logs),
         process_began: Instant,
     ) -> Self {
         Self {
@@ -182,6 +194,7 @@ impl Recorder {
             config: config.clone(),
             metrics,
             episodes,
+            logs,
             failure: None,
             steps: 0,
             cadence: Cadence::new(&config.checkpoints, 0),
@@ -199,9 +212,14 @@ impl Recorder {
         &self.dir
     }
 
-    /// Writes down an event of the training.
+    /// Writes down an event of the training. What can't be written yet is kept.
     pub(crate) fn note(&mut self, event: Event<'_>) -> Result<(), RunError> {
         self.train_seconds = (self.earlier + self.began.elapsed()).as_secs_f64();
+        let logged = self.logs.note(&self.config.algo, event);
+        self.note_in_logs(event).and(logged)
+    }
+
+    fn note_in_logs(&mut self, event: Event<'_>) -> Result<(), RunError> {
         match event {
             Event::Episode(e) => {
                 let ending = match e.ending {
@@ -247,16 +265,18 @@ impl Recorder {
         failure::write(&self.dir, &self.config, registry, trainer)
     }
 
-    /// Writes `run.json`, the last of the files, and returns what it says.
+    /// Writes the last lines of the logs and then `run.json`, the last of the files, and returns what it
+    /// says.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// When they can't be written.
     pub fn finish(
-        &self,
+        &mut self,
         trainer: &Trainer,
         stop: StopReason,
         evaluation: Option<Evaluation>,
     ) -> Result<RunInfo, RunError> {
+        self.logs.finish(stop, evaluation.as_ref())?;
         let info = self.info(trainer, stop, evaluation);
         write_json(&self.dir.file(files::RUN), &info)?;
         Ok(info)
@@ -275,6 +295,8 @@ impl Recorder {
             device: device.to_string(),
             backend: sessions::backend(device).to_owned(),
             kernels: instructions(),
+            machine: Some(machine::machine()),
+            ended: Some(machine::now()),
             stop,
             steps: progress.steps,
             episodes: progress.episodes,

@@ -14,6 +14,7 @@ use crate::{
     checkpoints::{Checkpoints, load_checkpoint},
     cut::Kept,
     experiment::read_json,
+    logging::tensorboard,
     run_dir::{files, remove_files},
     sessions::{self, Session},
 };
@@ -119,6 +120,7 @@ impl Recorder {
             let trainer = make()?;
             let written = files::ALL.into_iter().filter(|name| *name != files::CONFIG);
             remove_files(dir.path(), &written.collect::<Vec<_>>())?;
+            tensorboard::remove(&dir.file(files::TENSORBOARD))?;
             let recorder = Self::begin(dir, config, registry, process_began)?;
             return Ok(Resumed { recorder, trainer, from: None, warnings });
         };

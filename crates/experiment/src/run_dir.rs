@@ -12,6 +12,7 @@ use crate::{
     ExperimentConfig, RunError,
     checkpoints::{Checkpoints, is_unfinished, remove_unfinished},
     lock::Lock,
+    logging::tensorboard,
 };
 
 /// The names of the files in a run directory.
@@ -39,10 +40,14 @@ pub mod files {
     pub const RUN: &str = "run.json";
     /// The update that a run failed on, where it did.
     pub const FAILURE: &str = "failure.safetensors";
+    /// If asked for: one row for each update, for spreadsheets.
+    pub const PROGRESS: &str = "progress.csv";
+    /// If asked for: a directory of event files for TensorBoard.
+    pub const TENSORBOARD: &str = "tensorboard";
 
     /// All that are files of their own, the lock apart.
-    pub const ALL: [&str; 9] =
-        [CONFIG, METRICS, EPISODES, POLICY, BEST, OLD_CHECKPOINT, SESSIONS, RUN, FAILURE];
+    pub const ALL: [&str; 10] =
+        [CONFIG, METRICS, EPISODES, POLICY, BEST, OLD_CHECKPOINT, SESSIONS, RUN, FAILURE, PROGRESS];
 }
 
 /// A directory that belongs to one run, and to one process for as long as the value lives.
@@ -170,6 +175,7 @@ pub(crate) fn numbered(
 fn remove_run(dir: &Path) -> Result<(), RunError> {
     remove_files(dir, &files::ALL)?;
     remove_unfinished(dir)?;
+    tensorboard::remove(&dir.join(files::TENSORBOARD))?;
     Checkpoints::of(dir).remove()
 }
 

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::{
-    AlgorithmInfo, CheckpointConfig, ConfigError, algorithms::settings_of, names::nearest,
+    AlgorithmInfo, CheckpointConfig, ConfigError, LogConfig, algorithms::settings_of,
+    names::nearest,
 };
 
 /// A table of the file; the first has no heading.
@@ -65,6 +66,7 @@ pub(crate) const ENV_OPTIONS: &str = "env_options";
 pub(crate) const NETWORK: &str = "network";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 pub(crate) const GUARD: &str = "guard";
+pub(crate) const LOG: &str = "log";
 
 impl Schema {
     pub(crate) fn new(entry: &Entry, algo: &'static AlgorithmInfo) -> Self {
@@ -119,6 +121,8 @@ impl Schema {
             .and_then(|a| settings_of(&a).map_err(serde::de::Error::custom));
         let read = Takes::Algorithm(algo.read);
         fields.extend(of_struct(algo.id, algo.settings, &default.unwrap_or_default(), read));
+        let read = Takes::Struct(|table| table.try_into::<LogConfig>().map(drop));
+        fields.extend(of_struct(LOG, LogConfig::SETTINGS, &defaults(&LogConfig::default()), read));
 
         let read = Takes::Struct(|table| table.try_into::<GuardConfig>().map(drop));
         fields.extend(of_struct(
@@ -139,6 +143,8 @@ impl Schema {
         sections.push(Section { name: algo.id, about: algo.summary });
         let about = "When to give up a run that has gone astray; a number that is not finite always ends it.";
         sections.push(Section { name: GUARD, about });
+        let about = "What is written down beside the usual logs.";
+        sections.push(Section { name: LOG, about });
         Self { sections, fields }
     }
 

@@ -172,6 +172,7 @@ impl Recorder {
         self.keep_best(trainer)?;
         self.episodes.sync()?;
         self.metrics.sync()?;
+        self.logs.sync()?;
         trainer.policy().save(self.dir.file(files::POLICY))?;
         let (steps, keep) = (trainer.progress().steps, self.config.checkpoints.keep);
         Checkpoints::of(self.dir.path()).write(steps, &trainer.checkpoint()?, keep)
@@ -189,6 +190,7 @@ impl Recorder {
         let kept = self.keep_best(trainer).is_ok()
             && self.episodes.sync().is_ok()
             && self.metrics.sync().is_ok()
+            && self.logs.sync().is_ok()
             && trainer.policy().save(policy).is_ok()
             && self.finish(trainer, StopReason::Failed, None).is_ok();
         if kept {

@@ -6,6 +6,7 @@ mod doctor;
 mod files;
 mod harness;
 mod interrupt;
+mod logs;
 mod replay;
 mod reproduce;
 mod resume;
