@@ -90,6 +90,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Compare two experiments of many seeds each
     Compare(CompareArgs),
+    /// Write a report of runs and experiments as one HTML file, and its figures for papers
+    Report(ReportArgs),
     /// Watch a trained policy in the terminal, as an animated GIF or as PNG files
     Play(PlayArgs),
     /// Check this machine, this build and, if you like, an environment
@@ -329,6 +331,37 @@ pub(crate) struct CompareArgs {
 
 /// Pixels of a PNG for each of the figure's own: 288 to the inch.
 pub(crate) const PNG_SCALE: f64 = 3.0;
+
+/// Write a report of runs and experiments as one HTML file, and its figures for papers.
+///
+/// RUN is a directory that `{bin} train` made, with --seeds or without, finished or not. The report has
+/// learning curves with every seed, final evaluations with their statistics, what differs between the
+/// configurations, how training went on the inside, and a film of an episode; of several on one
+/// environment also performance profiles and the probability of improvement. It needs no network, and has
+/// no scripts: send it, print it, open it on a telephone.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  {bin} report runs/CartPole-v1-ppo-0-1
+  {bin} report ppo a2c --out cartpole.html
+  {bin} report ppo a2c --png figures --svg figures")]
+pub(crate) struct ReportArgs {
+    /// Run or experiment directories
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// The file to write; an older report in it is replaced, anything else is not
+    #[arg(long, value_name = "FILE", default_value = "report.html")]
+    pub(crate) out: PathBuf,
+    /// Write each figure as a PNG file into this directory too, large enough for print
+    #[arg(long, value_name = "DIR")]
+    pub(crate) png: Option<PathBuf>,
+    /// Write each figure as an SVG file into this directory too
+    #[arg(long, value_name = "DIR")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Leave out the films of episodes
+    #[arg(long)]
+    pub(crate) no_film: bool,
+}
 
 /// Watch a trained policy in the terminal, as an animated GIF or as PNG files.
 ///

@@ -16,6 +16,7 @@ mod play;
 mod program;
 mod progress;
 mod replay;
+mod report;
 mod resume;
 mod seeds;
 mod text;
@@ -58,6 +59,7 @@ fn run(command: Command, program: &Program, output: &mut Output) -> anyhow::Resu
         Command::Resume(args) => resume::run(args, program, output),
         Command::Eval(args) => eval::run(&args, program, output),
         Command::Compare(args) => compare::run(&args, output),
+        Command::Report(args) => report::run(&args, program, output),
         Command::Play(args) => play::run(&args, program, output),
         Command::Doctor(args) => doctor::run(args, program, output),
         Command::Replay(args) => replay::run(&args, program, output),

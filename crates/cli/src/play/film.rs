@@ -30,7 +30,7 @@ impl Show<'_> {
         if self.interrupt.asked() || scenes.is_empty() {
             return Ok(());
         }
-        let bytes = encode(&scenes, self.args.fps, self.stride())?;
+        let bytes = encode(&scenes, LONGER, self.args.fps, self.stride())?;
         write_atomic(path, &bytes)?;
         self.summarise()?;
         let (kib, pictures) = (grouped(bytes.len() as u64 / 1024), grouped(scenes.len() as u64));
@@ -39,9 +39,15 @@ impl Show<'_> {
     }
 }
 
-/// The scenes as a GIF, each with whether it is the last of its episode.
-fn encode(scenes: &[(Scene, bool)], fps: u32, stride: usize) -> anyhow::Result<Vec<u8>> {
-    let (width, height) = scenes.first().map_or((1, 1), |(scene, _)| size(scene, LONGER));
+/// The scenes as a GIF whose longer side has `longer` pixels, each with whether it is the last of its
+/// episode; from one to the next are `stride` steps, of which a second has `fps`.
+pub(crate) fn encode(
+    scenes: &[(Scene, bool)],
+    longer: f64,
+    fps: u32,
+    stride: usize,
+) -> anyhow::Result<Vec<u8>> {
+    let (width, height) = scenes.first().map_or((1, 1), |(scene, _)| size(scene, longer));
     let draw = |scene: &Scene| rasterise(scene, usize::from(width), usize::from(height)).pixels;
 
     let mut colours = HashMap::new();

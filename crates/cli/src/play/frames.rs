@@ -51,7 +51,7 @@ fn claim(dir: &Path) -> anyhow::Result<()> {
 }
 
 /// The picture as a PNG file.
-fn encode(frame: &RgbFrame) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn encode(frame: &RgbFrame) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut encoder =
         Encoder::new(&mut bytes, u32::try_from(frame.width)?, u32::try_from(frame.height)?);

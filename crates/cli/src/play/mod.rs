@@ -1,7 +1,7 @@
 //! `elegante play`.
 
-mod film;
-mod frames;
+pub(crate) mod film;
+pub(crate) mod frames;
 mod screen;
 
 use std::io::{self, Write};
@@ -147,7 +147,7 @@ fn status(moment: &Moment) -> String {
     format!("step {:>4}  return {:>6}  {ending}", moment.length, reward(moment.episode_return))
 }
 
-fn word(ending: Ending) -> &'static str {
+pub(crate) fn word(ending: Ending) -> &'static str {
     match ending {
         Ending::Terminated => "terminated",
         Ending::Truncated => "truncated",
@@ -177,7 +177,7 @@ fn height_over_width(scene: &Scene) -> f64 {
 }
 
 /// Width and height in pixels of a picture of the scene's own shape whose longer side has `longer`.
-fn size(scene: &Scene, longer: f64) -> (u16, u16) {
+pub(crate) fn size(scene: &Scene, longer: f64) -> (u16, u16) {
     let shape = height_over_width(scene);
     let (width, height) =
         if shape <= 1.0 { (longer, longer * shape) } else { (longer / shape, longer) };

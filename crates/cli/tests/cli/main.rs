@@ -8,6 +8,7 @@ mod harness;
 mod interrupt;
 mod logs;
 mod replay;
+mod report;
 mod reproduce;
 mod resume;
 mod seeds;
