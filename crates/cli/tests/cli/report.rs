@@ -174,7 +174,8 @@ fn what_is_not_finished_is_shown_as_far_as_it_is() {
     assert!(html.contains("ppo: seed 1, not finished</title>"), "its curve is drawn");
 
     // A single run that has only just begun.
-    for file in ["run.json", "policy.safetensors", "checkpoint.safetensors"] {
+    std::fs::remove_dir_all(place.path("ppo/seed-0/checkpoints")).unwrap();
+    for file in ["run.json", "policy.safetensors"] {
         std::fs::remove_file(place.path(&format!("ppo/seed-0/{file}"))).unwrap();
     }
     place.write("ppo/seed-0/metrics.jsonl", "");

@@ -34,7 +34,7 @@ fn norm(numbers: impl IntoIterator<Item = f32>) -> f64 {
 
 #[test]
 fn a_run_that_is_looked_into_comes_to_the_same() {
-    for config in [config(|_, _| {}), a2c(|_, _| {}), ppo(|_, _| {})] {
+    for config in [config(|_, _| {}), a2c(|_| {}), ppo(|_| {})] {
         let plain = train(&config, cartpole);
         let (told, policy) = looked_into(&config, 700);
         assert!(policy == plain.policy, "looking changed the result");
@@ -55,7 +55,7 @@ fn a_run_that_is_looked_into_comes_to_the_same() {
 #[test]
 fn gradients_are_those_of_the_last_step_before_clipping() {
     // One step of descent in each update, so that its norm is the one that is told; A2C clips at 0.5.
-    let (told, _) = looked_into(&a2c(|_, _| {}), 1);
+    let (told, _) = looked_into(&a2c(|_| {}), 1);
     for (update, seen) in &told {
         let all = seen.iter().flat_map(|tensor| tensor.gradient.iter().copied());
         let norm = norm(all);
@@ -73,7 +73,7 @@ fn gradients_are_those_of_the_last_step_before_clipping() {
 
 #[test]
 fn every_tensor_has_as_many_numbers_as_its_shape_says() {
-    let trainer = Trainer::new(ppo(|_, _| {}), cartpole).unwrap();
+    let trainer = Trainer::new(ppo(|_| {}), cartpole).unwrap();
     let seen = trainer.inspect();
     assert!(seen.len() > 4);
     for tensor in &seen {
