@@ -143,8 +143,8 @@ fn colour(hex: &str, opacity: f64) -> Color {
 fn words(text: &str, size: f64, anchor: Anchor) -> Option<tiny_skia::Path> {
     let face = FACE.as_ref()?;
     let scale = size as f32 / f32::from(face.units_per_em());
-    // A letter that the font lacks is a box, which is glyph 0.
-    let glyphs = text.chars().map(|c| face.glyph_index(c).unwrap_or(GlyphId(0)));
+    let unknown = face.glyph_index('?').unwrap_or(GlyphId(0));
+    let glyphs = text.chars().map(|c| face.glyph_index(c).unwrap_or(unknown));
     let mut pen = Letters { path: PathBuilder::new(), x: 0.0, scale };
     for glyph in glyphs {
         face.outline_glyph(glyph, &mut pen);
@@ -215,7 +215,8 @@ mod tests {
             assert!(bounds.left() >= left - 1.0 && bounds.right() <= right + 1.0, "{bounds:?}");
             assert!(bounds.top() > -12.0 && bounds.bottom() < 4.0, "{bounds:?}");
         }
-        assert!(words("漢字", 12.0, Anchor::Start).is_some(), "boxes for what it lacks");
+        let [lacking, question] = ["漢", "?"].map(|text| words(text, 12.0, Anchor::Start).unwrap());
+        assert_eq!(lacking, question, "for a letter that the font lacks");
         assert!(words("", 12.0, Anchor::Start).is_none());
     }
 

@@ -242,14 +242,34 @@ mod tests {
         assert_eq!(DeviceChoice::fastest(&[]), None);
     }
 
+    /// Does `test`, of this name, in a process of its own: a panic anywhere in this one, where other tests
+    /// run, would be taken for the driver's.
+    fn alone(name: &str, test: impl FnOnce()) {
+        const ALONE: &str = "ELEGANTE_TEST_ALONE";
+        if std::env::var_os(ALONE).is_some() {
+            return test();
+        }
+        let mut process = std::process::Command::new(std::env::current_exe().unwrap());
+        let name = format!("device::tests::{name}");
+        let ended = process.args(["--exact", &name]).env(ALONE, "").output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert!(ended.status.success() && said.contains("1 passed"), "{said}");
+    }
+
     #[test]
     fn a_panicking_driver_becomes_an_error() {
-        let reason = quietly(|| -> Device { panic!("no adapter\nand a long trace") }).unwrap_err();
-        assert_eq!(reason, "no adapter");
+        alone("a_panicking_driver_becomes_an_error", || {
+            let reason = quietly(|| -> Device { panic!("no adapter\nand a long trace") });
+            assert_eq!(reason.unwrap_err(), "no adapter");
+        });
     }
 
     #[test]
     fn the_reason_is_that_of_the_thread_that_failed_first() {
+        alone("the_reason_is_that_of_the_thread_that_failed_first", first_to_fail);
+    }
+
+    fn first_to_fail() {
         let reason = quietly(|| {
             let (answer, asked) = std::sync::mpsc::channel::<Device>();
             let runtime = std::thread::spawn(move || {

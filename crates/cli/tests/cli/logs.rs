@@ -282,7 +282,7 @@ fn further_logs_change_nothing_else_and_go_with_their_run() {
     let more = "--tensorboard --csv --histograms-every 500";
     place.train("logged", &format!("{STEPS} {more}"));
     let with = |more: &[&str]| {
-        let mut all: Vec<String> = FILES.iter().chain(more).map(|name| name.to_string()).collect();
+        let mut all: Vec<String> = FILES.iter().chain(more).map(ToString::to_string).collect();
         all.sort();
         all
     };
