@@ -289,6 +289,11 @@ pub(crate) fn escaped(text: &str) -> String {
     safe
 }
 
+/// A number with a minus sign where it is negative, and not a hyphen.
+pub(crate) fn signed(x: f64) -> String {
+    x.to_string().replace('-', "−")
+}
+
 /// 1234567 as 1,234,567; ∞ for what is infinite.
 pub(crate) fn grouped(number: f64) -> String {
     if !number.is_finite() {

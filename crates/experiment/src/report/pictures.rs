@@ -5,6 +5,7 @@ use crate::{
     Chart, Curve, Intervals, Row, Series, Summary, band,
     chart::counted,
     curve::BandPoint,
+    figure::signed,
     statistics::{Estimate, performance_profile, probability_of_improvement},
 };
 
@@ -55,7 +56,7 @@ fn curves(env: &str, sources: &[&Source]) -> Chart {
         title: format!("{env}: learning curves"),
         x_label: "environment steps".into(),
         y_label: "training return, mean of 100 episodes".into(),
-        rule: threshold.map(|at| (at, format!("threshold {at}"))),
+        rule: threshold.map(|at| (at, format!("threshold {}", signed(at)))),
         series: sources.iter().map(|source| learning(source)).collect(),
         ..Chart::default()
     }

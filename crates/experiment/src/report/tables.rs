@@ -4,7 +4,10 @@ use maud::{Markup, html};
 
 use super::Source;
 use crate::{
-    SeedResult, StopReason, Summary, figure::grouped, intervals::figures, statistics::Estimate,
+    SeedResult, StopReason, Summary,
+    figure::{grouped, signed},
+    intervals::figures,
+    statistics::Estimate,
 };
 
 /// The statistics of each source.
@@ -19,7 +22,7 @@ pub(super) fn overall(sources: &[&Source], summaries: &[&Summary]) -> Markup {
                         th scope="col" { "seeds" }
                         @for name in ["IQM", "mean", "median"] { th scope="col" { (name) } }
                         @if let Some(passing) = threshold {
-                            th scope="col" { "passes " (passing.threshold) " after" }
+                            th scope="col" { "passes " (signed(passing.threshold)) " after" }
                         }
                         th scope="col" { "steps/s" }
                     }
@@ -93,7 +96,7 @@ pub(super) fn seeds(source: &Source, summary: &Summary) -> Markup {
                             th scope="col" { "max" }
                             th scope="col" { "steps" }
                             @if let Some(threshold) = threshold {
-                                th scope="col" { "training passes " (threshold) " after" }
+                                th scope="col" { "training passes " (signed(threshold)) " after" }
                             }
                             th scope="col" { "ended" }
                         }
