@@ -1,17 +1,6 @@
 //! Numbers as people read them.
 
-/// 1234567 as 1,234,567.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub(crate) use elegante::experiment::grouped;
 
 /// A rate, to the whole number.
 pub(crate) fn rate(per_second: f64) -> String {

@@ -262,7 +262,7 @@ impl Plot {
 
 /// A number of steps or of seeds as a legend says it: `3 seeds`.
 pub(crate) fn counted(count: usize, what: &str) -> String {
-    format!("{} {what}{}", grouped(count as f64), if count == 1 { "" } else { "s" })
+    format!("{} {what}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -294,12 +294,14 @@ pub(crate) fn signed(x: f64) -> String {
     x.to_string().replace('-', "−")
 }
 
-/// 1234567 as 1,234,567; ∞ for what is infinite.
-pub(crate) fn grouped(number: f64) -> String {
-    if !number.is_finite() {
-        return "∞".into();
-    }
-    let digits = format!("{:.0}", number.max(0.0));
+/// 1234567.0 as 1,234,567; ∞ for what is infinite.
+pub(crate) fn whole(number: f64) -> String {
+    if number.is_finite() { grouped(number.round_ties_even() as u64) } else { "∞".into() }
+}
+
+/// 1234567 as 1,234,567.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
@@ -316,7 +318,7 @@ mod tests {
 
     #[test]
     fn large_numbers_read_well() {
-        let texts = [0.0, 999.4, 1234.0, 1_234_567.0, f64::INFINITY].map(grouped);
+        let texts = [0.0, 999.4, 1234.0, 1_234_567.0, f64::INFINITY].map(whole);
         assert_eq!(texts, ["0", "999", "1,234", "1,234,567", "∞"]);
     }
 

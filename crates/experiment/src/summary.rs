@@ -8,7 +8,7 @@ use crate::{
     BandPoint, Chart, Experiment, RunError, SeedRun, Series, StopReason, band,
     chart::counted,
     experiment::{experiment_files as files, write_json},
-    figure::grouped,
+    figure::{grouped, whole},
     statistics::{Estimate, iqm, mean, median},
 };
 
@@ -95,7 +95,7 @@ impl Summary {
     /// The results as a page of Markdown.
     pub fn to_markdown(&self) -> String {
         let Self { env, algo, seeds, version, commit, .. } = self;
-        let (count, steps) = (seeds.len(), grouped(self.steps as f64));
+        let (count, steps) = (seeds.len(), grouped(self.steps));
         let commit = commit.get(..10).unwrap_or(commit);
         let mut page = format!(
             "# {env}, {algo}, {count} seeds\n\n{steps} environment steps each; elegante {version}, commit {commit}.\n\n"
@@ -124,10 +124,9 @@ impl Summary {
             format!("| seed | mean ± std | min | max | steps |{heading}\n|-:|-:|-:|-:|-:|{rule}\n");
         for result in &self.seeds {
             table += &format!("| {} | {} |", result.seed, evaluated(result));
-            table +=
-                &result.steps.map_or(" |".into(), |steps| format!(" {} |", grouped(steps as f64)));
+            table += &result.steps.map_or(" |".into(), |steps| format!(" {} |", grouped(steps)));
             if self.passing.is_some() {
-                let steps = result.passes.map_or("–".into(), |steps| grouped(steps as f64));
+                let steps = result.passes.map_or("–".into(), grouped);
                 table += &format!(" {steps} |");
             }
             table += "\n";
@@ -147,7 +146,7 @@ impl Summary {
         if let Some(Passing { threshold, seeds, steps: Some(Estimate { value, low, high }) }) =
             self.passing
         {
-            let [value, low, high] = [value, low, high].map(grouped);
+            let [value, low, high] = [value, low, high].map(whole);
             let finished = self.finished;
             table += &format!(
                 "| median steps until training passes {threshold} ({seeds} of {finished} seeds) | {value} | [{low}, {high}] |\n"

@@ -98,7 +98,7 @@ fn about(report: &Report) -> Markup {
                     strong { (source.name) } ": "
                     (source.experiment.info.algo) " on " (source.experiment.info.env) ", "
                     (counted(source.experiment.runs.len(), "seed")) ", "
-                    (grouped(source.experiment.info.steps as f64)) " environment steps each"
+                    (grouped(source.experiment.info.steps)) " environment steps each"
                     @let finished = source.experiment.finished().count();
                     @if finished < source.experiment.runs.len() { "; " (finished) " finished" }
                 }

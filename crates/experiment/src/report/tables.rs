@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::Source;
 use crate::{
     SeedResult, StopReason, Summary,
-    figure::{grouped, signed},
+    figure::{grouped, signed, whole},
     intervals::figures,
     statistics::Estimate,
 };
@@ -63,7 +63,7 @@ fn over_seeds(estimate: Option<Estimate>, seeds: usize) -> String {
 /// When the seeds passed the threshold: the median, and of how many.
 fn passing(summary: &Summary) -> String {
     let Some(passing) = &summary.passing else { return "–".into() };
-    let steps = passing.steps.map_or("–".into(), |estimate| grouped(estimate.value));
+    let steps = passing.steps.map_or("–".into(), |estimate| whole(estimate.value));
     format!("{steps} ({} of {})", passing.seeds, summary.finished)
 }
 
@@ -76,7 +76,7 @@ fn speed(source: &Source) -> String {
         .filter_map(|run| run.info.as_ref())
         .map(|info| info.train_steps_per_second)
         .collect();
-    if rates.is_empty() { "–".into() } else { grouped(crate::statistics::mean(&rates)) }
+    if rates.is_empty() { "–".into() } else { whole(crate::statistics::mean(&rates)) }
 }
 
 /// Every seed of a source.
@@ -114,7 +114,7 @@ pub(super) fn seeds(source: &Source, summary: &Summary) -> Markup {
 
 fn seed(result: &SeedResult, run: &crate::SeedRun, threshold: bool) -> Markup {
     let number = |x: f64| format!("{x:.1}").replace('-', "−");
-    let steps = |steps: Option<u64>| steps.map_or("–".into(), |steps| grouped(steps as f64));
+    let steps = |steps: Option<u64>| steps.map_or("–".into(), grouped);
     let reached = run.curve.points().last().map(|(steps, _)| *steps);
     let ended = match (&run.info, result.stop) {
         (None, _) => "not finished",
