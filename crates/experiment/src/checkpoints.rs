@@ -240,4 +240,16 @@ mod tests {
         let never = CheckpointConfig { every_steps: 0, ..config };
         assert!(!Cadence::new(&never, 0).due(u64::MAX));
     }
+
+    #[test]
+    fn the_clock_asks_for_one_whatever_the_steps() {
+        let config = CheckpointConfig { every_steps: 0, every_seconds: 60, keep: 1 };
+        let mut cadence = Cadence::new(&config, 0);
+        assert!(!cadence.due(u64::MAX));
+        cadence.last =
+            Instant::now().checked_sub(Duration::from_secs(61)).expect("a clock that old");
+        assert!(cadence.due(1));
+        cadence.made(1);
+        assert!(!cadence.due(1));
+    }
 }
