@@ -1,7 +1,7 @@
 //! The algorithms by name, with the tables that hold their settings.
 
 use elegante_policy::{Setting, Settings};
-use elegante_trainer::{A2cConfig, Algorithm, PpoConfig, ReinforceConfig};
+use elegante_trainer::{A2cConfig, Algorithm, DqnConfig, PpoConfig, ReinforceConfig};
 use toml::Table;
 
 use crate::{ConfigError, names::nearest};
@@ -46,6 +46,15 @@ pub const ALGORITHMS: &[AlgorithmInfo] = &[
         read: |table| table.try_into().map(Algorithm::A2c),
     },
     AlgorithmInfo {
+        id: "dqn",
+        summary: "Deep Q-learning: the values of actions, learnt from replayed experience; double, dueling, n-step, prioritised and by quantiles where asked for.",
+        source: "Mnih et al., 2015: Human-level control through deep reinforcement learning",
+        actions: &["discrete"],
+        settings: DqnConfig::SETTINGS,
+        presets: include_str!("../presets/dqn.toml"),
+        read: |table| table.try_into().map(Algorithm::Dqn),
+    },
+    AlgorithmInfo {
         id: "reinforce",
         summary: "The policy gradient itself, from whole trajectories; estimators total-return, reward-to-go and baseline.",
         source: "Williams, 1992: Simple statistical gradient-following algorithms for connectionist reinforcement learning",
@@ -84,6 +93,7 @@ pub(crate) fn settings_of(algorithm: &Algorithm) -> Result<Table, toml::ser::Err
         Algorithm::Reinforce(config) => Table::try_from(config),
         Algorithm::A2c(config) => Table::try_from(config),
         Algorithm::Ppo(config) => Table::try_from(config),
+        Algorithm::Dqn(config) => Table::try_from(config),
         _ => Err(serde::ser::Error::custom("this algorithm has no entry in ALGORITHMS")),
     }
 }

@@ -48,7 +48,7 @@ impl<'a> Actor<'a> {
     ///
     /// # Shapes
     /// `observations`: `[lanes × observation]`, as the environment gave them; `valid`: empty, or
-    /// `[lanes × outputs]`.
+    /// `[lanes × choices]`.
     ///
     /// # Errors
     /// When a length is wrong, an observation is not finite, or a mask forbids everything.
@@ -79,7 +79,7 @@ impl<'a> Actor<'a> {
 }
 
 impl Policy {
-    /// `[rows × outputs]` flags as a tensor; nothing when there are none.
+    /// `[rows × choices]` flags as a tensor; nothing when there are none.
     fn mask(
         &self,
         valid: &[bool],
@@ -89,13 +89,13 @@ impl Policy {
         if valid.is_empty() {
             return Ok(None);
         }
-        let outputs = self.config().action.outputs();
-        if valid.len() != rows * outputs {
+        let choices = self.config().action.choices();
+        if valid.len() != rows * choices {
             let given = valid.len() / rows.max(1);
-            return Err(PolicyError::MaskLength { expected: outputs, given });
+            return Err(PolicyError::MaskLength { expected: choices, given });
         }
         self.config().action.check_mask(valid)?;
-        let data = TensorData::new(valid.to_vec(), [rows, outputs]);
+        let data = TensorData::new(valid.to_vec(), [rows, choices]);
         Ok(Some(Tensor::from_data(data, device)))
     }
 }

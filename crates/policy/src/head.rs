@@ -4,8 +4,8 @@ use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActionBatch, Bernoulli, Beta, Categorical, DiagGaussian, Distribution, Gsde, MultiCategorical,
-    PolicyError, SquashedGaussian,
+    ActionBatch, ActionValues, Bernoulli, Beta, Categorical, DiagGaussian, Distribution,
+    EpsilonGreedy, Gsde, MultiCategorical, PolicyError, SquashedGaussian,
 };
 
 /// What a policy's outputs mean.
@@ -64,10 +64,17 @@ pub enum ActionHead {
         /// Whether tanh presses the action between the bounds, all of which must then exist.
         squash: bool,
     },
+    /// Values of actions, of which the best is taken but for a chance of ε.
+    EpsilonGreedy {
+        /// What the outputs say of each action.
+        values: ActionValues,
+        /// The chance of any action instead, where actions are drawn.
+        epsilon: f32,
+    },
 }
 
 impl ActionHead {
-    /// The network's outputs; for discrete actions also the width of a mask of valid actions.
+    /// The network's outputs.
     pub fn outputs(&self) -> usize {
         match self {
             Self::Categorical { n } | Self::Bernoulli { n } => *n,
@@ -75,13 +82,22 @@ impl ActionHead {
             Self::MultiCategorical { ns } => ns.iter().fold(0, |sum, n| sum.saturating_add(*n)),
             Self::Gaussian { low, .. } | Self::Gsde { low, .. } => low.len(),
             Self::SquashedGaussian { low, .. } | Self::Beta { low, .. } => 2 * low.len(),
+            Self::EpsilonGreedy { values, .. } => values.outputs(),
+        }
+    }
+
+    /// Discrete actions: the width of a mask of valid ones.
+    pub fn choices(&self) -> usize {
+        match self {
+            Self::EpsilonGreedy { values, .. } => values.n,
+            _ => self.outputs(),
         }
     }
 
     /// Entries in one action; 1 for a choice among n.
     pub fn dims(&self) -> usize {
         match self {
-            Self::Categorical { .. } => 1,
+            Self::Categorical { .. } | Self::EpsilonGreedy { .. } => 1,
             Self::MultiCategorical { ns } => ns.len(),
             Self::Bernoulli { n } => *n,
             Self::Gaussian { low, .. } | Self::Gsde { low, .. } => low.len(),
@@ -93,7 +109,9 @@ impl ActionHead {
     pub fn no_actions(&self) -> ActionBatch {
         let dims = self.dims();
         match self {
-            Self::Categorical { .. } => ActionBatch::Discrete(Vec::new()),
+            Self::Categorical { .. } | Self::EpsilonGreedy { .. } => {
+                ActionBatch::Discrete(Vec::new())
+            }
             Self::MultiCategorical { .. } => {
                 ActionBatch::MultiDiscrete { values: Vec::new(), dims }
             }
@@ -129,7 +147,10 @@ impl ActionHead {
             Self::Beta { low, high } => {
                 entries.for_each(|(j, x)| *x = between((low[j], high[j]), f64::from(*x)));
             }
-            Self::Categorical { .. } | Self::MultiCategorical { .. } | Self::Bernoulli { .. } => {}
+            Self::Categorical { .. }
+            | Self::MultiCategorical { .. }
+            | Self::Bernoulli { .. }
+            | Self::EpsilonGreedy { .. } => {}
         }
         actions
     }
@@ -137,18 +158,19 @@ impl ActionHead {
     /// Whether a mask leaves something to choose in every row.
     ///
     /// # Shapes
-    /// `valid`: `[rows × outputs]`, row by row; empty when every action is valid.
+    /// `valid`: `[rows × choices]`, row by row; empty when every action is valid.
     ///
     /// # Errors
     /// [`PolicyError::NothingValid`] or [`PolicyError::NothingValidIn`], for the first such row.
     pub fn check_mask(&self, valid: &[bool]) -> Result<(), PolicyError> {
         let ns = match self {
             Self::Categorical { n } => std::slice::from_ref(n),
+            Self::EpsilonGreedy { values, .. } => std::slice::from_ref(&values.n),
             Self::MultiCategorical { ns } => ns,
             // All bits unset is an action that nobody can forbid; real vectors have no masks.
             _ => return Ok(()),
         };
-        for (row, mut rest) in valid.chunks_exact(self.outputs().max(1)).enumerate() {
+        for (row, mut rest) in valid.chunks_exact(self.choices().max(1)).enumerate() {
             for (component, n) in ns.iter().enumerate() {
                 let (mine, others) = rest.split_at(*n);
                 rest = others;
@@ -156,7 +178,9 @@ impl ActionHead {
                     continue;
                 }
                 return Err(match self {
-                    Self::Categorical { .. } => PolicyError::NothingValid { row },
+                    Self::Categorical { .. } | Self::EpsilonGreedy { .. } => {
+                        PolicyError::NothingValid { row }
+                    }
                     _ => PolicyError::NothingValidIn { row, component },
                 });
             }
@@ -168,7 +192,7 @@ impl ActionHead {
     ///
     /// # Shapes
     /// `out`: `[rows, outputs]`; `features`: `[rows, features]`; `log_std` of
-    /// [`log_std_shape`](Self::log_std_shape); `valid`: `[rows, outputs]`, discrete actions only.
+    /// [`log_std_shape`](Self::log_std_shape); `valid`: `[rows, choices]`, discrete actions only.
     pub(crate) fn distribution(
         &self,
         out: Tensor<2>,
@@ -190,6 +214,14 @@ impl ActionHead {
             (Self::Bernoulli { .. }, None, _) => Distribution::Bernoulli(Bernoulli::new(out)),
             (Self::Bernoulli { .. }, Some(valid), _) => {
                 Distribution::Bernoulli(Bernoulli::masked(out, valid))
+            }
+            (Self::EpsilonGreedy { values, epsilon }, None, _) => {
+                let q = EpsilonGreedy::new(values.expected(out), f64::from(*epsilon));
+                Distribution::EpsilonGreedy(q)
+            }
+            (Self::EpsilonGreedy { values, epsilon }, Some(valid), _) => {
+                let (q, ε) = (values.expected(out), f64::from(*epsilon));
+                Distribution::EpsilonGreedy(EpsilonGreedy::masked(q, valid, ε))
             }
             (Self::SquashedGaussian { .. }, ..) => {
                 let (mean, log_std) = halves(out);
@@ -251,6 +283,10 @@ impl ActionHead {
                 let known = |bounds: &[f32]| bounds.iter().copied().map(Some).collect::<Vec<_>>();
                 bounds(&known(low), &known(high), true)
             }
+            Self::EpsilonGreedy { values, epsilon } => {
+                at_least_one("action.values", values.n == 0 || values.quantiles == 0, values)?;
+                probability(*epsilon)
+            }
         }
     }
 }
@@ -310,6 +346,14 @@ fn bounds(low: &[Option<f32>], high: &[Option<f32>], needed: bool) -> Result<(),
     Ok(())
 }
 
+fn probability(epsilon: f32) -> Result<(), PolicyError> {
+    if (0.0..=1.0).contains(&epsilon) {
+        return Ok(());
+    }
+    let expected = "ε is a probability, between 0 and 1";
+    Err(PolicyError::Config { field: "action.epsilon", value: epsilon.to_string(), expected })
+}
+
 fn log_std(initial: f32) -> Result<(), PolicyError> {
     if (-20.0..=2.0).contains(&initial) {
         return Ok(());
@@ -355,6 +399,14 @@ mod tests {
             ActionHead::Beta { low: low.clone(), high: high.clone() },
             gsde(open.0, open.1, false),
             gsde(closed(&low), closed(&high), true),
+            ActionHead::EpsilonGreedy {
+                values: ActionValues { n: 3, dueling: false, quantiles: 1 },
+                epsilon: 0.1,
+            },
+            ActionHead::EpsilonGreedy {
+                values: ActionValues { n: 3, dueling: true, quantiles: 4 },
+                epsilon: 1.0,
+            },
         ]
     }
 
@@ -416,7 +468,8 @@ mod tests {
     #[test]
     fn a_file_of_another_shape_or_with_unknown_words_is_refused() {
         let device = DeviceChoice::Auto.open().unwrap();
-        let head = heads().into_iter().last().unwrap();
+        let gsde = |head: &ActionHead| matches!(head, ActionHead::Gsde { .. });
+        let head = heads().into_iter().rfind(gsde).unwrap();
         let bytes = policy(head, &device).to_safetensors().unwrap();
         let swap = |from: &str, to: &str| {
             // The same length, so that the offsets in the file stay right.
@@ -441,8 +494,8 @@ mod tests {
             ActionBatch::Continuous { values, .. } => values,
             other => panic!("{other:?}"),
         };
-        let [_, _, _, gaussian, squashed, beta_head, gsde, squashed_gsde] = &heads()[..] else {
-            panic!("eight heads");
+        let [_, _, _, gaussian, squashed, beta_head, gsde, squashed_gsde, ..] = &heads()[..] else {
+            panic!("eight heads and more");
         };
         let clipped = [-2.0, -9.0, 0.0, 0.0, 2.0, 9.0];
         assert_eq!(taken(gaussian, &given), clipped);

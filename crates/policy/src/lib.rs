@@ -6,6 +6,7 @@ compile_error!(
     "elegante needs a backend: enable at least one of the features flex (the default), ndarray, wgpu and cuda"
 );
 
+mod action_values;
 mod actor;
 mod actor_critic;
 mod any_network;
@@ -21,13 +22,14 @@ mod policy;
 mod recurrent;
 mod settings;
 
+pub use action_values::ActionValues;
 pub use actor::Actor;
 pub use actor_critic::{ActorCritic, Said};
 pub use any_network::{AnyNetwork, Network};
 pub use device::DeviceChoice;
 pub use distribution::{
     ActionBatch, ActionTensor, Bernoulli, Beta, Categorical, DiagGaussian, Distribution,
-    Exploration, Gsde, MultiCategorical, SquashedGaussian,
+    EpsilonGreedy, Exploration, Gsde, MultiCategorical, SquashedGaussian,
 };
 pub use elegante_kernels::tanh;
 pub use error::PolicyError;

@@ -102,7 +102,11 @@ impl PolicyConfig {
     /// When the configuration makes no sense.
     pub fn init(&self, rng: &mut impl Rng, device: &Device) -> Result<Policy, PolicyError> {
         self.parameter_count()?;
-        let mut gains = vec![HEAD_GAIN; self.action.outputs()];
+        let gain = match self.action {
+            ActionHead::EpsilonGreedy { .. } => VALUE_GAIN,
+            _ => HEAD_GAIN,
+        };
+        let mut gains = vec![gain; self.action.outputs()];
         gains.extend(self.value_output.then_some(VALUE_GAIN));
         self.with_network(self.network.network(self.observation, &gains, rng, device)?, device)
     }
@@ -217,11 +221,21 @@ impl Policy {
     ///
     /// # Shapes
     /// `observations`: `[rows, observation]`, already normalised where the policy normalises; `valid`:
-    /// `[rows, outputs]`, discrete actions only; every row has passed [`ActionHead::check_mask`].
+    /// `[rows, choices]`, discrete actions only; every row has passed [`ActionHead::check_mask`].
     pub fn forward(&self, observations: Tensor<2>, valid: Option<Tensor<2, Bool>>) -> Distribution {
         let shape = [observations.dims()[0], self.memory().max(1)];
         let memory = Tensor::zeros(shape, &observations.device());
         self.distribution_of(self.step(observations, memory).0, valid)
+    }
+
+    /// What the network says of every row, not yet a distribution, as at the beginning of an episode.
+    ///
+    /// # Shapes
+    /// `observations`: as [`forward`](Self::forward) takes them; result: `[rows, outputs]`.
+    pub fn outputs(&self, observations: Tensor<2>) -> Tensor<2> {
+        let shape = [observations.dims()[0], self.memory().max(1)];
+        let memory = Tensor::zeros(shape, &observations.device());
+        self.step(observations, memory).0.out
     }
 
     /// One step of each row's episode: what the network says, and what it remembers then.
@@ -285,7 +299,7 @@ impl Policy {
     /// πθ(·|s) for one observation, over the actions that `valid` allows; `None`: all of them.
     ///
     /// # Shapes
-    /// `valid`: `[outputs]`, discrete actions only.
+    /// `valid`: `[choices]`, discrete actions only.
     ///
     /// # Errors
     /// When the observation or the mask has the wrong length, the observation a NaN in it, the mask

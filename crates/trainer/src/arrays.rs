@@ -5,6 +5,7 @@ use elegante_policy::{ActionBatch, ActionHead};
 
 use crate::{
     TrainError,
+    replay_buffer::Transitions,
     rollout::Rollout,
     trajectories::Trajectories,
     watch::{Array, Arrays, Numbers},
@@ -17,7 +18,7 @@ impl Rollout {
         let arrays = [
             ("observations", Array::rows(self.observations.clone(), self.width)),
             ("actions", actions(&self.actions)),
-            ("valid", Array::rows(self.valid.as_slice(), self.head.outputs())),
+            ("valid", Array::rows(self.valid.as_slice(), self.head.choices())),
             ("log_probs", Array::flat(self.log_probs.clone())),
             ("rewards", Array::flat(self.rewards.clone())),
             ("values", Array::flat(self.values.clone())),
@@ -49,7 +50,7 @@ impl Rollout {
             rewards,
             ..shape
         };
-        let masks = if rollout.valid.is_empty() { 0 } else { n * rollout.head.outputs() };
+        let masks = if rollout.valid.is_empty() { 0 } else { n * rollout.head.choices() };
         let lengths = [
             (rollout.observations.len(), n * rollout.width),
             (rollout.actions.rows(), n),
@@ -97,7 +98,7 @@ impl Trajectories {
             endings: bytes(arrays, "endings")?.into_iter().filter_map(ending).collect(),
         };
         let n = trajectories.steps();
-        let masks = if trajectories.valid.is_empty() { 0 } else { n * head.outputs() };
+        let masks = if trajectories.valid.is_empty() { 0 } else { n * head.choices() };
         let sum = trajectories.lengths.iter().try_fold(0usize, |sum, &n| sum.checked_add(n));
         same(&[
             (trajectories.observations.len(), n * width),
@@ -107,6 +108,77 @@ impl Trajectories {
             (trajectories.endings.len(), trajectories.count()),
         ])?;
         Ok(trajectories)
+    }
+}
+
+impl Transitions {
+    /// Everything in minibatches of equal size, one after the other; rows are transitions.
+    pub(crate) fn to_arrays(all: &[Self], width: usize, head: &ActionHead) -> Arrays {
+        let floats =
+            |of: fn(&Self) -> &Vec<f32>| -> Vec<f32> { all.iter().flat_map(of).copied().collect() };
+        let indices =
+            |of: &dyn Fn(&Self) -> Vec<u64>| Numbers::U64(all.iter().flat_map(of).collect());
+        let valid: Vec<bool> = all.iter().flat_map(|batch| &batch.next_valid).copied().collect();
+        let mut acted = head.no_actions();
+        all.iter().for_each(|batch| acted.append(&batch.actions));
+        let arrays = [
+            ("steps", Array::flat(indices(&|batch| vec![batch.steps]))),
+            ("rows", Array::flat(indices(&|b| b.rows.iter().map(|row| *row as u64).collect()))),
+            ("observations", Array::rows(floats(|batch| &batch.observations), width)),
+            ("actions", actions(&acted)),
+            ("rewards", Array::flat(floats(|batch| &batch.rewards))),
+            ("next_observations", Array::rows(floats(|batch| &batch.next_observations), width)),
+            ("next_valid", Array::rows(valid.as_slice(), head.choices())),
+            ("discounts", Array::flat(floats(|batch| &batch.discounts))),
+            ("weights", Array::flat(floats(|batch| &batch.weights))),
+        ];
+        arrays.map(|(name, array)| (name.to_owned(), array)).into()
+    }
+
+    /// What [`to_arrays`](Self::to_arrays) made, if it fits minibatches of `size`.
+    pub(crate) fn from_arrays(
+        size: usize,
+        width: usize,
+        head: &ActionHead,
+        arrays: &mut Arrays,
+    ) -> Result<Vec<Self>, TrainError> {
+        let (steps, rows) = (indices(arrays, "steps")?, indices(arrays, "rows")?);
+        let [observations, rewards, next_observations, discounts, weights] =
+            ["observations", "rewards", "next_observations", "discounts", "weights"]
+                .map(|name| floats(arrays, name));
+        let (observations, next_observations) = (observations?, next_observations?);
+        let (rewards, discounts, weights) = (rewards?, discounts?, weights?);
+        let (acted, valid) = (actions_of(arrays, head)?, flags(arrays, "next_valid")?);
+        let n = steps.len() * size;
+        let or_none = |found: usize, expected| if found == 0 { 0 } else { expected };
+        same(&[
+            (rows.len(), n),
+            (observations.len(), n * width),
+            (acted.rows(), n),
+            (rewards.len(), n),
+            (next_observations.len(), n * width),
+            (valid.len(), or_none(valid.len(), n * head.choices())),
+            (discounts.len(), n),
+            (weights.len(), or_none(weights.len(), n)),
+        ])?;
+        let part = |i: usize| {
+            let at = i * size..(i + 1) * size;
+            let wide = |each: usize| at.start * each..at.end * each;
+            let mut mine = head.no_actions();
+            at.clone().for_each(|row| mine.push_row(&acted, row));
+            Self {
+                steps: steps[i] as u64,
+                rows: rows[at.clone()].to_vec(),
+                observations: observations[wide(width)].to_vec(),
+                actions: mine,
+                rewards: rewards[at.clone()].to_vec(),
+                next_observations: next_observations[wide(width)].to_vec(),
+                next_valid: valid.get(wide(head.choices())).unwrap_or_default().to_vec(),
+                discounts: discounts[at.clone()].to_vec(),
+                weights: weights.get(at.clone()).unwrap_or_default().to_vec(),
+            }
+        };
+        Ok((0..steps.len()).map(part).collect())
     }
 }
 
@@ -137,30 +209,42 @@ fn actions_of(arrays: &mut Arrays, head: &ActionHead) -> Result<ActionBatch, Tra
             ActionBatch::Continuous { values: floats(arrays, name)?, dims }
         }
     };
-    let chosen = match (&actions, head) {
-        (ActionBatch::Discrete(values), ActionHead::Categorical { n }) => {
-            values.iter().all(|index| index < n)
+    if within(&actions, head) {
+        return Ok(actions);
+    }
+    Err(foreign("has actions that this run's policy has not"))
+}
+
+/// Whether all of these are among the choices of `head`.
+pub(crate) fn within(actions: &ActionBatch, head: &ActionHead) -> bool {
+    match (actions, head) {
+        (ActionBatch::Discrete(values), head) => {
+            let n = head.choices();
+            values.iter().all(|index| *index < n)
         }
         (ActionBatch::MultiDiscrete { values, .. }, ActionHead::MultiCategorical { ns }) => {
             values.len().is_multiple_of(ns.len().max(1))
                 && values.iter().zip(ns.iter().cycle()).all(|(index, n)| index < n)
         }
         _ => true,
-    };
-    if chosen { Ok(actions) } else { Err(foreign("has actions that this run's policy has not")) }
+    }
 }
 
-/// 0 where an episode goes on, 1 where it terminated, 2 where it was truncated.
 fn endings(all: impl Iterator<Item = Option<Ending>>) -> Array {
-    let code = |ending| match ending {
-        None => 0,
-        Some(Ending::Terminated) => 1,
-        Some(Ending::Truncated) => 2,
-    };
     Array::flat(Numbers::U8(all.map(code).collect()))
 }
 
-fn ending(code: u8) -> Option<Ending> {
+/// 0 where an episode goes on, 1 where it terminated, 2 where it was truncated.
+pub(crate) fn code(ending: Option<Ending>) -> u8 {
+    match ending {
+        None => 0,
+        Some(Ending::Terminated) => 1,
+        Some(Ending::Truncated) => 2,
+    }
+}
+
+/// What [`code`] made a number of.
+pub(crate) fn ending(code: u8) -> Option<Ending> {
     match code {
         0 => None,
         1 => Some(Ending::Terminated),

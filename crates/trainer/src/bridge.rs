@@ -3,9 +3,9 @@
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use elegante_env::{Actions, BoxSpace, EnvError, Space};
-use elegante_policy::{ActionBatch, ActionHead, MlpConfig, PolicyConfig};
+use elegante_policy::{ActionBatch, ActionHead, ActionValues, MlpConfig, PolicyConfig};
 
-use crate::{Continuous, TrainError};
+use crate::{Continuous, DqnConfig, TrainError};
 
 /// `[rows × width]` numbers as a `[rows, width]` tensor.
 pub(crate) fn matrix(values: Vec<f32>, width: usize, device: &Device) -> Tensor<2> {
@@ -65,6 +65,7 @@ pub fn env_actions(batch: &ActionBatch) -> Actions<'_> {
 pub fn fits(policy: &PolicyConfig, observation: &Space, action: &Space) -> bool {
     let acts = match (&policy.action, action) {
         (ActionHead::Categorical { n }, Space::Discrete(space)) => *n == space.n(),
+        (ActionHead::EpsilonGreedy { values, .. }, Space::Discrete(space)) => values.n == space.n(),
         (ActionHead::MultiCategorical { ns }, Space::MultiDiscrete(space)) => ns == space.nvec(),
         (ActionHead::Bernoulli { n }, Space::MultiBinary(space)) => *n == space.n(),
         (head, Space::Box(space)) => {
@@ -104,6 +105,27 @@ pub fn policy_config(
         value_output: network.shared,
         input: None,
     })
+}
+
+/// The network that values an environment's actions, as a policy.
+///
+/// # Errors
+/// [`TrainError::Unsupported`] where there is more to an action than a choice.
+pub(crate) fn value_config(
+    observation: &Space,
+    action: &Space,
+    network: &MlpConfig,
+    config: &DqnConfig,
+) -> Result<PolicyConfig, TrainError> {
+    let Space::Discrete(space) = action else {
+        return Err(TrainError::Unsupported(format!(
+            "DQN chooses one of several actions, and this environment's are {action}: choose another algorithm, such as PPO"
+        )));
+    };
+    let DqnConfig { dueling, quantiles, exploration_final, .. } = *config;
+    let values = ActionValues { n: space.n(), dueling, quantiles };
+    let action = ActionHead::EpsilonGreedy { values, epsilon: exploration_final as f32 };
+    Ok(PolicyConfig::new(observation.flat_len(), action, network.clone()))
 }
 
 fn real(

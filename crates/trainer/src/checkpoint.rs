@@ -200,6 +200,18 @@ impl Checkpoint {
         serde_json::from_str(json).map_err(|error| other(format!("can't be read ({error})")))
     }
 
+    /// Takes out the bytes called `name`, of which there must be `length`.
+    pub(crate) fn take_bytes(&mut self, name: &str, length: usize) -> Result<Vec<u8>, TrainError> {
+        let bytes = self.bytes.remove(name).unwrap_or_default();
+        if bytes.len() == length {
+            return Ok(bytes);
+        }
+        Err(TrainError::Checkpoint(format!(
+            "`{name}` has {} bytes where this run needs {length}: it belongs to another configuration",
+            bytes.len(),
+        )))
+    }
+
     /// Takes out the numbers called `name`, of which there must be `length`, all finite.
     pub(crate) fn take(&mut self, name: &str, length: usize) -> Result<Vec<f32>, TrainError> {
         let numbers = self.numbers.remove(name).unwrap_or_default();

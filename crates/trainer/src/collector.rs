@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use elegante_env::{
-    AnyEnv, Ending, EnvRng, VecEnv, VectorEnv, state,
+    AnyEnv, EnvRng,
     wrappers::{ObsNormalizer, RewardNormalizer},
 };
 use elegante_policy::{
@@ -11,18 +11,18 @@ use elegante_policy::{
 
 use crate::{
     TrainError,
-    bridge::{env_actions, mask, mask_rows, matrix},
+    bridge::{mask, matrix},
     checkpoint::Checkpoint,
-    lanes::Buffers,
     metrics::Episode,
     rollout::{Rollout, kept},
-    streams::{Purpose, stream, training_env_seed},
+    streams::{Purpose, stream},
     watch::Arrays,
+    world::{World, of_length},
 };
 
-/// The training environments of a run, in the middle of their episodes.
+/// The training environments of a run, and what a policy needs to act in them.
 pub(crate) struct Collector {
-    env: VecEnv<AnyEnv>,
+    world: World,
     config: PolicyConfig,
     options: Options,
     /// Where each lane's actions come from.
@@ -39,9 +39,6 @@ pub(crate) struct Collector {
     memory: Vec<f32>,
     observation_normalizer: Option<ObsNormalizer>,
     reward_normalizer: Option<RewardNormalizer>,
-    /// Return and length of each lane's episode so far.
-    under_way: Vec<(f64, usize)>,
-    out: Buffers,
 }
 
 /// Observations that the value network sees at once; what the layers between make of them should not
@@ -78,15 +75,14 @@ impl Collector {
         let (policy, memory) = (networks.policy(), networks.memory());
         let config = policy.config();
         let (lanes, width) = (envs.len(), config.observation);
-        let mut env = VecEnv::new(envs)?;
-        let mut observations = vec![0.0; lanes * width];
-        env.reset(training_env_seed(seed), &mut observations)?;
+        let world = World::new(envs, seed, width)?;
         let mut streams: Vec<_> =
             (0..lanes).map(|lane| stream(seed, Purpose::Action, lane as u64)).collect();
         let explorations = streams.iter_mut().map(|stream| policy.exploration(stream)).collect();
         let rewards = options.normalize_rewards;
         let mut collector = Self {
-            env,
+            observations: world.out.observations.clone(),
+            world,
             config: config.clone(),
             options,
             streams,
@@ -100,9 +96,6 @@ impl Collector {
             reward_normalizer: rewards
                 .then(|| RewardNormalizer::new(lanes, options.gamma))
                 .transpose()?,
-            under_way: vec![(0.0, 0); lanes],
-            out: Buffers::new(lanes, width),
-            observations,
         };
         if let Some(normalizer) = &mut collector.observation_normalizer {
             normalizer.update(&collector.observations)?;
@@ -140,31 +133,27 @@ impl Collector {
         let mut episodes = Vec::new();
         self.explored = 0;
         for t in 0..steps {
-            let valid = self.masks()?;
+            let valid = self.world.masks(&self.config.action)?;
             let acted = self.act(networks, &valid)?;
             rollout.observations.extend_from_slice(&self.observations);
             rollout.starts.extend_from_slice(&self.starts);
-            push_masks(&mut rollout.valid, &valid, t, lanes * self.config.action.outputs());
+            push_masks(&mut rollout.valid, &valid, t, lanes * self.config.action.choices());
             rollout.actions.append(&acted.drawn);
             rollout.log_probs.extend(acted.log_probs);
             rollout.values.extend(acted.values);
 
             let taken = self.config.action.to_env(acted.drawn);
-            self.env.step(env_actions(&taken), self.out.rows(lanes, width))?;
+            episodes.extend(self.world.step(&taken, t * lanes)?);
             self.observe()?;
             rollout.rewards.extend(self.rewards()?);
-            for lane in 0..lanes {
-                let (reward, ending) = (self.out.rewards[lane], self.out.endings[lane]);
-                episodes.extend(self.count(lane, reward, ending, (t + 1) * lanes));
-                if ending == Some(Ending::Truncated) {
-                    finals.push(t * lanes + lane, self.out.final_row(lane, width));
-                }
+            for (lane, observation) in self.world.truncated() {
+                finals.push(t * lanes + lane, observation);
             }
-            rollout.endings.extend_from_slice(&self.out.endings);
+            rollout.endings.extend_from_slice(&self.world.out.endings);
             if !self.memory.is_empty() {
                 finals.look(networks, &self.memory, lanes, width);
             }
-            self.starts = self.out.endings.iter().map(Option::is_some).collect();
+            self.starts = self.world.out.endings.iter().map(Option::is_some).collect();
         }
         self.value(networks, &mut rollout, finals);
         Ok((rollout, episodes))
@@ -206,19 +195,12 @@ impl Collector {
         kept
     }
 
-    fn masks(&self) -> Result<Vec<bool>, TrainError> {
-        let masks = (0..self.lanes()).map(|lane| self.env.action_mask(lane));
-        let rows = mask_rows(masks, self.config.action.outputs())?;
-        self.config.action.check_mask(&rows)?;
-        Ok(rows)
-    }
-
     /// Draws every lane's action.
     fn act(&mut self, networks: &ActorCritic, valid: &[bool]) -> Result<Acted, TrainError> {
         let device = networks.policy().device();
         let width = self.config.observation;
         let observations = matrix(self.observations.clone(), width, &device);
-        let valid = mask(valid, self.config.action.outputs(), &device);
+        let valid = mask(valid, self.config.action.choices(), &device);
         if self.memory.is_empty() {
             let distribution = networks.policy().forward(observations, valid);
             return self.draw(&distribution, Vec::new(), &device);
@@ -252,39 +234,23 @@ impl Collector {
 
     /// Takes over what the environments say now, normalised by statistics that have seen it.
     fn observe(&mut self) -> Result<(), TrainError> {
-        self.observations.copy_from_slice(&self.out.observations);
+        self.observations.copy_from_slice(&self.world.out.observations);
         if let Some(normalizer) = &mut self.observation_normalizer {
             normalizer.update(&self.observations)?;
             normalizer.normalize(&mut self.observations)?;
-            normalizer.normalize(self.out.final_observations_mut())?;
+            normalizer.normalize(self.world.out.final_observations_mut())?;
         }
         Ok(())
     }
 
     /// The rewards as the algorithm sees them, normalised by a statistic that has seen every lane's.
     fn rewards(&mut self) -> Result<Vec<f64>, TrainError> {
-        let rewards = &self.out.rewards;
+        let rewards = &self.world.out.rewards;
         let Some(normalizer) = &mut self.reward_normalizer else { return Ok(rewards.clone()) };
-        for (lane, (&reward, &ending)) in rewards.iter().zip(&self.out.endings).enumerate() {
+        for (lane, (&reward, &ending)) in rewards.iter().zip(&self.world.out.endings).enumerate() {
             normalizer.update(lane, reward, ending)?;
         }
         Ok(rewards.iter().map(|&reward| normalizer.normalize(reward)).collect())
-    }
-
-    /// Adds a step to a lane's episode, and returns the episode if that was its last.
-    fn count(
-        &mut self,
-        lane: usize,
-        reward: f64,
-        ending: Option<Ending>,
-        steps: usize,
-    ) -> Option<Episode> {
-        let (total, length) = &mut self.under_way[lane];
-        *total += reward;
-        *length += 1;
-        let ending = ending?;
-        let (episode_return, length) = std::mem::take(&mut self.under_way[lane]);
-        Some(Episode { index: 0, steps: steps as u64, lane, episode_return, length, ending })
     }
 
     /// V(sₜ) and V(sₜ₊₁) of every step. Without a memory all of them come from a few large forward
@@ -322,16 +288,11 @@ impl Collector {
         checkpoint.note("streams", &self.streams);
         checkpoint.note("explorations", &self.explorations);
         checkpoint.note("starts", &self.starts);
-        checkpoint.note("under_way", &self.under_way);
         checkpoint.note("observation_normalizer", &self.observation_normalizer);
         checkpoint.note("reward_normalizer", &self.reward_normalizer);
         checkpoint.numbers.insert("observations".into(), self.observations.clone());
         checkpoint.numbers.insert("memory".into(), self.memory.clone());
-        for lane in 0..self.lanes() {
-            if let Some(state) = self.env.save_state(lane).as_ref().and_then(state::save) {
-                checkpoint.bytes.insert(format!("env.{lane}"), state);
-            }
-        }
+        self.world.save(checkpoint);
     }
 
     /// Goes back to what [`save`](Self::save) noted. Returns the lanes whose environment had not been
@@ -344,37 +305,18 @@ impl Collector {
         self.streams = of_length(checkpoint, "streams", lanes)?;
         self.explorations = of_length(checkpoint, "explorations", lanes)?;
         let starts: Vec<bool> = of_length(checkpoint, "starts", lanes)?;
-        let under_way: Vec<(f64, usize)> = of_length(checkpoint, "under_way", lanes)?;
         self.observation_normalizer = checkpoint.recall("observation_normalizer")?;
         self.reward_normalizer = checkpoint.recall("reward_normalizer")?;
         let observations = checkpoint.take("observations", lanes * width)?;
         self.memory = checkpoint.take("memory", self.memory.len())?;
-        let mut fresh = Vec::new();
-        for lane in 0..lanes {
-            let Some(state) = checkpoint.bytes.remove(&format!("env.{lane}")) else {
-                fresh.push(lane);
-                continue;
-            };
-            self.env.load_state(lane, &state::load(&state)?)?;
+        let fresh = self.world.restore(checkpoint)?;
+        for lane in (0..lanes).filter(|lane| !fresh.contains(lane)) {
             let row = lane * width..(lane + 1) * width;
             self.observations[row.clone()].copy_from_slice(&observations[row]);
-            (self.starts[lane], self.under_way[lane]) = (starts[lane], under_way[lane]);
+            self.starts[lane] = starts[lane];
         }
         Ok(fresh)
     }
-}
-
-fn of_length<T: serde::de::DeserializeOwned>(
-    checkpoint: &Checkpoint,
-    name: &str,
-    lanes: usize,
-) -> Result<Vec<T>, TrainError> {
-    let all: Vec<T> = checkpoint.recall(name)?;
-    if all.len() == lanes {
-        return Ok(all);
-    }
-    let reason = format!("has {} lanes where this run has {lanes}", all.len());
-    Err(TrainError::Checkpoint(reason))
 }
 
 /// Appends the masks of vector step `t`. Nothing is stored until the first appears, since most
@@ -425,8 +367,10 @@ impl Finals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lanes::Buffers;
     use elegante_env::{
-        Actions, BoxSpace, Discrete, Env, EnvError, Reset, Space, Step, TimeLimit,
+        Actions, BoxSpace, Discrete, Env, EnvError, Reset, Space, Step, TimeLimit, VecEnv,
+        VectorEnv,
         wrappers::{NormalizeObservation, NormalizeReward},
     };
     use elegante_policy::{ActionHead, Cell, DeviceChoice, Init, MlpConfig};

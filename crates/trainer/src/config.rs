@@ -1,11 +1,18 @@
 //! What a run is: plain settings, checked once.
 
+mod dqn;
+
 use elegante_env::Space;
 use elegante_policy::{Cell, DeviceChoice, MlpConfig, PolicyConfig, settings};
 use serde::{Deserialize, Serialize};
 
+pub use dqn::DqnConfig;
+
 use crate::{
-    TrainError, bridge::policy_config, evaluate::check_episodes, minibatches::Minibatches,
+    TrainError,
+    bridge::{policy_config, value_config},
+    evaluate::check_episodes,
+    minibatches::Minibatches,
     schedule::Schedule,
 };
 
@@ -83,6 +90,8 @@ pub enum Algorithm {
     A2c(A2cConfig),
     /// Proximal policy optimisation (Schulman et al., 2017).
     Ppo(PpoConfig),
+    /// Deep Q-learning (Mnih et al., 2015) and what became of it.
+    Dqn(DqnConfig),
 }
 
 impl Default for Algorithm {
@@ -250,10 +259,7 @@ impl TrainConfig {
         self.guard.validate()?;
         match &self.algorithm {
             Algorithm::Reinforce(config) => {
-                let cell = format!("{:?}", self.network.recurrent).to_lowercase();
-                let plain = self.network.recurrent == Cell::None;
-                let expected = "\"none\": REINFORCE works with networks that have no memory";
-                check("network.recurrent", cell, plain, expected)?;
+                self.without_memory("\"none\": REINFORCE works with networks that have no memory")?;
                 let expected = "false: REINFORCE's baseline has a network of its own";
                 check("network.shared", true, !self.network.shared, expected)?;
                 config.validate()
@@ -265,7 +271,21 @@ impl TrainConfig {
                 let (steps, lanes) = (config.n_steps, self.run.lanes);
                 Minibatches::new(config.batch_size, steps, lanes, remembering).map(drop)
             }
+            Algorithm::Dqn(config) => {
+                self.without_memory("\"none\": DQN works with networks that have no memory")?;
+                let expected = "false: DQN has no value function beside its values of actions";
+                check("network.shared", true, !self.network.shared, expected)?;
+                let max_kl = self.guard.max_kl.unwrap_or_default();
+                let expected = "left out: DQN has no distribution to keep near";
+                check("guard.max_kl", max_kl, self.guard.max_kl.is_none(), expected)?;
+                config.validate()
+            }
         }
+    }
+
+    fn without_memory(&self, expected: &'static str) -> Result<(), TrainError> {
+        let cell = format!("{:?}", self.network.recurrent).to_lowercase();
+        check("network.recurrent", cell, self.network.recurrent == Cell::None, expected)
     }
 }
 
@@ -371,11 +391,19 @@ impl Algorithm {
             Self::Ppo(config) => {
                 vec![("ppo.schedule", config.schedule), ("ppo.clip_schedule", config.clip_schedule)]
             }
+            Self::Dqn(config) => vec![("dqn.schedule", config.schedule)],
         };
-        all.into_iter()
+        let mut names: Vec<_> = all
+            .into_iter()
             .filter(|(_, schedule)| *schedule != Schedule::Constant)
             .map(|(name, _)| name)
-            .collect()
+            .collect();
+        if let Self::Dqn(config) = self {
+            let explores = config.exploration_initial != config.exploration_final;
+            names.extend(explores.then_some("dqn.exploration_fraction"));
+            names.extend(config.prioritized.then_some("dqn.priority_beta"));
+        }
+        names
     }
 
     /// The policy that this algorithm trains in an environment with these spaces.
@@ -389,6 +417,7 @@ impl Algorithm {
             Self::Reinforce(config) => (Continuous::Gaussian, config.initial_log_std),
             Self::A2c(config) => (config.distribution, config.initial_log_std),
             Self::Ppo(config) => (config.distribution, config.initial_log_std),
+            Self::Dqn(config) => return value_config(observation, action, network, config),
         };
         policy_config(observation, action, network, distribution, log_std as f32)
     }

@@ -3,6 +3,8 @@
 use elegante_env::EnvError;
 use elegante_policy::PolicyError;
 
+use crate::memory::size;
+
 /// Errors of training and evaluation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -50,6 +52,23 @@ pub enum TrainError {
         setting: &'static str,
         /// The limit.
         limit: f64,
+    },
+    /// A replay buffer that would not fit.
+    #[error(
+        "{setting}: a replay buffer of {transitions} transitions takes {}, and there is {} for it: at most {fit} transitions fit",
+        size(*bytes), size(*limit)
+    )]
+    ReplayMemory {
+        /// The setting that says how many transitions are kept.
+        setting: &'static str,
+        /// How many it would come to hold.
+        transitions: usize,
+        /// What they take.
+        bytes: u64,
+        /// What there is, in bytes.
+        limit: u64,
+        /// How many would fit.
+        fit: u64,
     },
     /// An episode that does not end.
     #[error(

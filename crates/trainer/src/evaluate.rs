@@ -123,7 +123,7 @@ fn play(
     config: &EvalConfig,
 ) -> Result<Vec<Playing>, TrainError> {
     let mut actor = Actor::new(policy, env.lanes());
-    let (width, actions) = (policy.config().observation, policy.config().action.outputs());
+    let (width, actions) = (policy.config().observation, policy.config().action.choices());
     let mut observations = vec![0.0; env.lanes() * width];
     let mut playing = Vec::with_capacity(env.lanes());
     for (lane, row) in observations.chunks_exact_mut(width).enumerate() {

@@ -61,7 +61,7 @@ impl Lanes {
         let mut batch = Trajectories::new(self.head.no_actions());
         let mut episodes = Vec::new();
         for lane in self.lanes() {
-            batch.append(&lane.batch, self.head.outputs());
+            batch.append(&lane.batch, self.head.choices());
             episodes.extend_from_slice(&lane.finished);
         }
         Ok((batch, in_order_of_time(episodes)))
@@ -201,7 +201,7 @@ impl Group {
         seed: u64,
         policy: &PolicyConfig,
     ) -> Result<Self, TrainError> {
-        let (width, actions) = (policy.observation, policy.action.outputs());
+        let (width, actions) = (policy.observation, policy.action.choices());
         let lanes = (first..first + envs.len()).map(|number| Lane {
             stream: stream(seed, Purpose::Action, number as u64),
             batch: Trajectories::new(policy.action.no_actions()),

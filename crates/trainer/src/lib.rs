@@ -15,22 +15,26 @@ mod failure;
 mod inspect;
 mod lanes;
 pub mod loss;
+mod memory;
 mod metrics;
 mod minibatches;
 pub mod optim;
+mod replay_buffer;
 pub mod returns;
 mod rollout;
 mod schedule;
 pub mod selfcheck;
 mod streams;
+mod sum_tree;
 mod trainer;
 mod trajectories;
 mod watch;
+mod world;
 
 pub use bridge::{env_actions, fits, policy_config};
 pub use config::{
-    A2cConfig, Algorithm, Continuous, Estimator, GuardConfig, PpoConfig, ReinforceConfig,
-    RunConfig, TrainConfig,
+    A2cConfig, Algorithm, Continuous, DqnConfig, Estimator, GuardConfig, PpoConfig,
+    ReinforceConfig, RunConfig, TrainConfig,
 };
 pub use error::TrainError;
 pub use evaluate::{EvalConfig, Evaluation, evaluate};

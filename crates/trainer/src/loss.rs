@@ -1,6 +1,6 @@
 //! Losses: tensors in, one number out, the equation in the docstring and nothing else inside.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 /// L(θ) = −(1/N) Σᵢ Σₜ log πθ(aₜ|sₜ) · wₜ over N trajectories (Williams, 1992). Its value means
 /// nothing; its gradient is the negated policy gradient when aₜ ~ πθ.
@@ -59,6 +59,50 @@ pub fn clipped_value_mse(
     let old = old_value.detach();
     let clipped = old.clone() + (value - old).clamp(-epsilon, epsilon);
     value_mse(clipped, target)
+}
+
+/// L(θ) = mean wᵢ h(xᵢ − yᵢ) with Huber's h(δ) = ½ δ² for |δ| ≤ 1, |δ| − ½ beyond: the loss of DQN (Mnih et
+/// al., 2015), whose gradient they clip to ±1. Without weights all count 1.
+///
+/// # Shapes
+/// `value`, `target`, `weight`: `[rows]`; result: `[1]`.
+pub fn huber(value: Tensor<1>, target: Tensor<1>, weight: Option<Tensor<1>>) -> Tensor<1> {
+    weighted(hubers(value - target.detach()), weight).mean()
+}
+
+/// Quantile regression by Huber's loss (Dabney et al., 2018, eq. 10): L(θ) = mean wᵢ · Σⱼ meanₖ |τ̂ⱼ −
+/// 1[yₖ < xⱼ]| h(yₖ − xⱼ) with τ̂ⱼ = (j + ½)/N, from which xⱼ becomes the quantile of level τ̂ⱼ of what is
+/// seen of y.
+///
+/// # Shapes
+/// `quantiles`: `[rows, N]`, `targets`: `[rows, M]`, `weight`: `[rows]`; result: `[1]`.
+pub fn quantile_huber(
+    quantiles: Tensor<2>,
+    targets: Tensor<2>,
+    weight: Option<Tensor<1>>,
+) -> Tensor<1> {
+    let [_, n] = quantiles.dims();
+    let levels: Vec<f32> = (0..n).map(|j| (j as f32 + 0.5) / n as f32).collect();
+    let levels = Tensor::<3>::from_data(TensorData::new(levels, [1, n, 1]), &quantiles.device());
+    let δ: Tensor<3> = targets.detach().unsqueeze_dim(1) - quantiles.unsqueeze_dim(2);
+    let below = δ.clone().detach().lower_elem(0.0).float();
+    let terms = (levels - below).abs() * hubers(δ);
+    let rows: Tensor<1> = terms.mean_dim(2).sum_dim(1).squeeze_dims(&[1, 2]);
+    weighted(rows, weight).mean()
+}
+
+/// Huber's h, entry by entry.
+fn hubers<const D: usize>(δ: Tensor<D>) -> Tensor<D> {
+    let size = δ.abs();
+    let near = size.clone().clamp_max(1.0);
+    near.clone() * (size - near * 0.5)
+}
+
+fn weighted(rows: Tensor<1>, weight: Option<Tensor<1>>) -> Tensor<1> {
+    match weight {
+        Some(weight) => rows * weight.detach(),
+        None => rows,
+    }
 }
 
 #[cfg(test)]

@@ -112,9 +112,9 @@ impl Rollout {
         device: &Device,
     ) -> Shard {
         let observations = take(&self.observations, rows, self.width);
-        let outputs = self.head.outputs();
+        let choices = self.head.choices();
         let valid =
-            if self.valid.is_empty() { Vec::new() } else { take(&self.valid, rows, outputs) };
+            if self.valid.is_empty() { Vec::new() } else { take(&self.valid, rows, choices) };
         let mut actions = self.head.no_actions();
         rows.iter().for_each(|&row| actions.push_row(&self.actions, row));
         let memory = self.memory.len() / self.lanes;
@@ -127,7 +127,7 @@ impl Rollout {
             share,
             observations: matrix(observations, self.width, device),
             actions: actions.to_tensor(device),
-            valid: mask(&valid, outputs, device),
+            valid: mask(&valid, choices, device),
             old_log_probs: pick(&self.log_probs, rows),
             old_values: pick(&self.values, rows),
             advantages,

@@ -22,6 +22,8 @@ pub enum Purpose {
     EvaluationAction = 5,
     /// The order of steps in minibatches.
     Shuffle = 6,
+    /// Transitions drawn from a replay buffer.
+    Replay = 7,
 }
 
 /// The stream of `seed` for `purpose` and, where there are several, this `lane`.

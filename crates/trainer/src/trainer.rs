@@ -161,7 +161,9 @@ impl Trainer {
         let policy = config.algorithm.policy_config(&observation, &action, &config.network)?;
         let (network, guard, seed) = (&config.network, config.guard.clone(), config.run.seed);
         let shard = if config.device.resolve().on_host() { SHARD } else { usize::MAX };
-        let setup = Setup { envs, policy, network, guard, seed, threads, shard, device, build };
+        let steps = config.run.steps;
+        let setup =
+            Setup { envs, policy, network, guard, seed, steps, threads, shard, device, build };
         Ok(Self {
             method: config.algorithm.begin(setup)?,
             make,

@@ -9,7 +9,7 @@ use elegante::{
     env::{AnyEnv, Bandit, Identity, IdentityContinuous, Memory},
     evaluate,
     policy::Cell,
-    trainer::{A2cConfig, PpoConfig},
+    trainer::{A2cConfig, DqnConfig, PpoConfig},
 };
 
 use super::{
@@ -52,9 +52,13 @@ enum Measure {
     BestArm,
 }
 
-const ALL: &[&str] = &["ppo", "a2c", "reinforce"];
-/// REINFORCE learns no values by bootstrapping, and takes the horizon for the end of the world.
+const ALL: &[&str] = &["ppo", "a2c", "dqn", "reinforce"];
+/// Those that draw from a distribution of actions, of whatever kind.
+const POLICIES: &[&str] = &["ppo", "a2c", "reinforce"];
+/// Those with a value function of states.
 const CRITICS: &[&str] = &["ppo", "a2c"];
+/// REINFORCE learns no values by bootstrapping, and takes the horizon for the end of the world.
+const BOOTSTRAPPING: &[&str] = &["ppo", "a2c", "dqn"];
 
 fn lesson(lesson: Lesson) -> Result<AnyEnv, EnvError> {
     Ok(AnyEnv::new(lesson))
@@ -103,23 +107,24 @@ fn rungs() -> Vec<Rung> {
         Rung { long: false, ..rung("best of five arms", arms, BestArm, at_least(0.9), 1.0) },
         Rung { long: false, ..rung("does what it sees", named, Drawn, at_least(90.0), 100.0) },
         Rung {
-            change: |c| discount(c, 0.99),
+            change: |c| delayed(c, 0.99),
             ..rung("credits the cause", doors, Return, at_least(3.5), 4.0)
         },
         Rung {
-            change: |c| discount(c, 0.99),
+            change: |c| delayed(c, 0.99),
             ..rung("patient at γ 0.99", sooner, Return, at_least(2.9), 3.0)
         },
         Rung {
-            change: |c| discount(c, 0.5),
+            change: |c| delayed(c, 0.5),
             ..rung("impatient at γ 0.5", sooner, Return, [0.9, 1.1], 1.0)
         },
         Rung {
-            algos: CRITICS,
+            algos: BOOTSTRAPPING,
             change: |c| discount(c, 0.9),
             ..rung("looks beyond a time limit", stay, Return, [1.9, 2.1], 2.0)
         },
         Rung {
+            algos: POLICIES,
             change: with_real_actions,
             ..rung("repeats numbers", numbers, Return, at_least(-3.0), 0.0)
         },
@@ -204,6 +209,19 @@ fn base(algo: &str) -> anyhow::Result<TrainConfig> {
             }),
             16_000,
         ),
+        "dqn" => (
+            Algorithm::Dqn(DqnConfig {
+                train_freq: 1,
+                gradient_steps: 2,
+                gamma: 0.9,
+                learning_rate: 3e-3,
+                learning_starts: 400,
+                target_update_interval: 200,
+                exploration_fraction: 0.5,
+                ..DqnConfig::default()
+            }),
+            8_000,
+        ),
         "reinforce" => (
             Algorithm::Reinforce(ReinforceConfig {
                 batch_steps: 300,
@@ -224,10 +242,20 @@ fn discount(config: &mut TrainConfig, gamma: f64) {
     match &mut config.algorithm {
         Algorithm::Ppo(ppo) => ppo.gamma = gamma,
         Algorithm::A2c(a2c) => a2c.gamma = gamma,
+        Algorithm::Dqn(dqn) => dqn.gamma = gamma,
         Algorithm::Reinforce(reinforce) => reinforce.gamma = gamma,
         _ => {}
     }
     config.run.steps *= 2;
+}
+
+/// For rewards whose cause is out of sight when they come: from what is seen in between, a single step's
+/// values can't know of it, and Q-learning needs transitions that span all of them.
+fn delayed(config: &mut TrainConfig, gamma: f64) {
+    discount(config, gamma);
+    if let Algorithm::Dqn(dqn) = &mut config.algorithm {
+        dqn.n_steps = 5;
+    }
 }
 
 fn with_real_actions(config: &mut TrainConfig) {

@@ -145,6 +145,12 @@ fn every_algorithm_network_and_normaliser_goes_on_where_it_was() {
         ("a2c", "CartPole-v1 --algo a2c --steps 4000 --checkpoint-every 300"),
         ("reinforce", "CartPole-v1 --algo reinforce --steps 12000 --checkpoint-every 1"),
         (
+            "dqn",
+            "CartPole-v1 --algo dqn --steps 3000 --checkpoint-every 300 --set lanes=2 \
+             --set dqn.buffer_size=1000 --set dqn.train_freq=4 --set dqn.gradient_steps=4 \
+             --set dqn.prioritized=true --set dqn.n_steps=3 --set dqn.double=true",
+        ),
+        (
             "gru",
             "CartPole-v1 --steps 3000 --checkpoint-every 500 --set network.recurrent=gru \
              --set network.recurrent_size=8 --set ppo.epochs=2",

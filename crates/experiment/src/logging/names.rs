@@ -10,6 +10,11 @@ pub(super) type Scalar = (String, f64);
 /// `train/entropy_loss` is the negated entropy, as in Stable-Baselines3. What that has no name for keeps
 /// its own below `train/`.
 pub(super) fn update(metrics: &UpdateMetrics, algo: &str) -> Vec<Scalar> {
+    measures(metrics, algo).into_iter().filter(|(_, value)| value.is_finite()).collect()
+}
+
+/// Everything that an update may measure, with NaN for what it did not.
+fn measures(metrics: &UpdateMetrics, algo: &str) -> Vec<Scalar> {
     let usual = [
         ("time/fps", metrics.steps_per_second),
         ("rollout/ep_rew_mean", metrics.mean_return_100),
@@ -22,12 +27,13 @@ pub(super) fn update(metrics: &UpdateMetrics, algo: &str) -> Vec<Scalar> {
     let usual = usual.into_iter().map(|(name, value)| (name.to_owned(), value));
     let own = metrics.values.iter().map(|(name, value)| {
         let name = match (*name, algo) {
-            ("policy_loss", "ppo") => "policy_gradient_loss",
-            (name, _) => name,
+            ("policy_loss", "ppo") => "train/policy_gradient_loss".to_owned(),
+            ("exploration_rate", _) => "rollout/exploration_rate".to_owned(),
+            (name, _) => format!("train/{name}"),
         };
-        (format!("train/{name}"), *value)
+        (name, *value)
     });
-    usual.chain(own).filter(|(_, value)| value.is_finite()).collect()
+    usual.chain(own).collect()
 }
 
 /// The same with what Stable-Baselines3 writes into progress.csv only, and with NaN for what was not
@@ -38,14 +44,7 @@ pub(super) fn all(metrics: &UpdateMetrics, algo: &str) -> Vec<Scalar> {
         ("time/iterations".to_owned(), metrics.update as f64),
         ("time/time_elapsed".to_owned(), metrics.seconds),
     ];
-    let measured = update(metrics, algo);
-    // These are not there before the first episode has ended; their columns are.
-    for name in ["rollout/ep_rew_mean", "rollout/ep_len_mean", "train/grad_norm", "train/loss"] {
-        if measured.iter().all(|(other, _)| other != name) {
-            all.push((name.to_owned(), f64::NAN));
-        }
-    }
-    all.extend(measured);
+    all.extend(measures(metrics, algo));
     all.sort_by_key(|(name, _)| rank(name));
     all
 }

@@ -28,7 +28,7 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 const CONFIG: &str = "config.toml";
 
 /// Environment, algorithm and settings: between them every head, network, normaliser and schedule.
-const RUNS: [(&str, &str, &str); 5] = [
+const RUNS: [(&str, &str, &str); 6] = [
     ("CartPole-v1", "ppo", "ppo.n_steps=8 ppo.batch_size=16 ppo.epochs=1"),
     (
         "Pendulum-v1",
@@ -40,6 +40,11 @@ const RUNS: [(&str, &str, &str); 5] = [
         "Pendulum-v1",
         "a2c",
         "a2c.distribution=gsde a2c.normalize_observations=true network.shared=true",
+    ),
+    (
+        "CartPole-v1",
+        "dqn",
+        "dqn.learning_starts=20 dqn.batch_size=4 dqn.dueling=true dqn.quantiles=3 dqn.prioritized=true",
     ),
     ("FrozenLake-v1", "reinforce", "reinforce.batch_steps=20"),
     (

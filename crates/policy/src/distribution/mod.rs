@@ -4,6 +4,7 @@ mod actions;
 mod bernoulli;
 mod beta;
 mod categorical;
+mod epsilon_greedy;
 mod gaussian;
 mod gsde;
 mod multi_categorical;
@@ -16,6 +17,7 @@ pub use actions::{ActionBatch, ActionTensor};
 pub use bernoulli::Bernoulli;
 pub use beta::Beta;
 pub use categorical::Categorical;
+pub use epsilon_greedy::EpsilonGreedy;
 pub use gaussian::DiagGaussian;
 pub use gsde::{Exploration, Gsde};
 pub use multi_categorical::MultiCategorical;
@@ -48,6 +50,8 @@ pub enum Distribution {
     Beta(Beta),
     /// A real vector whose noise is a function of the state.
     Gsde(Gsde),
+    /// The best of n by its value, or any of them.
+    EpsilonGreedy(EpsilonGreedy),
 }
 
 impl Distribution {
@@ -63,6 +67,7 @@ impl Distribution {
     pub fn log_prob(&self, actions: ActionTensor) -> Tensor<1> {
         match (self, actions) {
             (Self::Categorical(d), ActionTensor::Discrete(a)) => d.log_prob(a),
+            (Self::EpsilonGreedy(d), ActionTensor::Discrete(a)) => d.log_prob(a),
             (Self::MultiCategorical(d), ActionTensor::MultiDiscrete(a)) => d.log_prob(a),
             (Self::Bernoulli(d), ActionTensor::MultiBinary(a)) => d.log_prob(a),
             (Self::Gaussian(d), ActionTensor::Continuous(a)) => d.log_prob(a),
@@ -86,6 +91,7 @@ impl Distribution {
             Self::SquashedGaussian(d) => d.entropy(),
             Self::Beta(d) => d.entropy(),
             Self::Gsde(d) => d.entropy(),
+            Self::EpsilonGreedy(d) => d.entropy(),
         }
     }
 
@@ -108,6 +114,7 @@ impl Distribution {
             Self::SquashedGaussian(d) => d.sample(streams),
             Self::Beta(d) => d.sample(streams),
             Self::Gsde(d) => d.sample(streams),
+            Self::EpsilonGreedy(d) => Ok(ActionBatch::Discrete(d.sample(streams)?)),
         }
     }
 
@@ -144,6 +151,7 @@ impl Distribution {
             Self::SquashedGaussian(d) => d.mode(),
             Self::Beta(d) => d.mode(),
             Self::Gsde(d) => d.mode(),
+            Self::EpsilonGreedy(d) => Ok(ActionBatch::Discrete(d.mode()?)),
         }
     }
 }

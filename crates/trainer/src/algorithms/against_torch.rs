@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use burn::tensor::Device;
 use elegante_env::{Ending, EnvRng};
 use elegante_policy::{
-    ActionBatch, ActionHead, ActorCritic, DeviceChoice, MlpConfig, PolicyConfig, params,
+    ActionBatch, ActionHead, ActorCritic, DeviceChoice, MlpConfig, PolicyConfig,
+    params::{self, Parameters},
 };
 use serde::Deserialize;
 
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// Numbers of every parameter, by its name.
-type Named = BTreeMap<String, Vec<f64>>;
+pub(super) type Named = BTreeMap<String, Vec<f64>>;
 
 #[derive(Deserialize)]
 struct Goldens {
@@ -158,13 +159,18 @@ fn networks(case: &Case, device: &Device) -> ActorCritic {
     let config = PolicyConfig::new(4, head(case), network);
     let mut rng = EnvRng::new(0);
     let networks = ActorCritic::init(&config, &mut rng.clone(), &mut rng, device).unwrap();
+    with_weights(networks, &case.weights)
+}
+
+/// The same module with the golden weights, laid out by their names.
+pub(super) fn with_weights<P: Parameters>(module: P, weights: &Named) -> P {
     let mut flat = Vec::new();
-    for parameter in params::describe(&networks) {
-        let values = &case.weights[&parameter.name];
+    for parameter in params::describe(&module) {
+        let values = &weights[&parameter.name];
         assert_eq!(values.len(), parameter.shape.iter().product::<usize>(), "{parameter:?}");
         flat.extend(values.iter().map(|&x| x as f32));
     }
-    params::unflatten(networks, &flat)
+    params::unflatten(module, &flat)
 }
 
 fn rollout(case: &Case, lanes: usize) -> Rollout {
@@ -195,7 +201,7 @@ fn rollout(case: &Case, lanes: usize) -> Rollout {
 }
 
 /// Agreement to 1e-5 of the largest entry, or 1e-7.
-fn assert_close(ours: &[f64], theirs: &[f64], what: &str) {
+pub(super) fn assert_close(ours: &[f64], theirs: &[f64], what: &str) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
     let largest = theirs.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
     let tolerance = (1e-5 * largest).max(1e-7);
@@ -206,8 +212,8 @@ fn assert_close(ours: &[f64], theirs: &[f64], what: &str) {
 }
 
 /// Numbers laid out as the parameters are, each tensor against its golden.
-fn each_tensor(networks: &ActorCritic, flat: &[f64], theirs: &Named, what: &str) {
-    let parameters = params::describe(networks);
+pub(super) fn each_tensor(module: &impl Parameters, flat: &[f64], theirs: &Named, what: &str) {
+    let parameters = params::describe(module);
     assert_eq!(parameters.len(), theirs.len(), "{what}");
     let mut rest = flat;
     for parameter in parameters {
@@ -217,7 +223,7 @@ fn each_tensor(networks: &ActorCritic, flat: &[f64], theirs: &Named, what: &str)
     }
 }
 
-fn wide(values: &[f32]) -> Vec<f64> {
+pub(super) fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().copied().map(f64::from).collect()
 }
 

@@ -4,7 +4,11 @@ mod a2c;
 mod actor_critic;
 #[cfg(test)]
 mod against_torch;
+mod dqn;
+#[cfg(test)]
+mod dqn_against_torch;
 mod objective;
+mod off_policy;
 mod ppo;
 mod reinforce;
 
@@ -47,6 +51,11 @@ pub(crate) trait Method: Send {
 
     /// Every parameter that learns, with its last gradient.
     fn inspect(&self) -> Vec<Inspected>;
+
+    /// Whether all that [`save`](Self::save) notes is little enough to keep a copy of it in memory.
+    fn light(&self) -> bool {
+        true
+    }
 
     /// Notes all that the next update depends on.
     fn save(&self, checkpoint: &mut Checkpoint) {
@@ -153,6 +162,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) network: &'a MlpConfig,
     pub(crate) guard: GuardConfig,
     pub(crate) seed: u64,
+    /// Environment steps that the run is to have.
+    pub(crate) steps: u64,
     pub(crate) threads: usize,
     /// Rows of a minibatch that are computed at once, at most.
     pub(crate) shard: usize,
@@ -219,6 +230,7 @@ impl Algorithm {
             Self::Reinforce(config) => Box::new(reinforce::Reinforce::new(config, setup)?),
             Self::A2c(config) => Box::new(a2c::A2c::new(config, setup)?),
             Self::Ppo(config) => Box::new(ppo::Ppo::new(config, setup)?),
+            Self::Dqn(config) => Box::new(dqn::new(config, setup)?),
         })
     }
 }

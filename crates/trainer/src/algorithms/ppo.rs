@@ -252,6 +252,7 @@ mod tests {
             network: &network,
             guard: GuardConfig::default(),
             seed: 0,
+            steps: 8,
             threads: 1,
             shard: usize::MAX,
             device: DeviceChoice::Auto.open().unwrap().autodiff(),

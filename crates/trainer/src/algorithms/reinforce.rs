@@ -140,7 +140,7 @@ impl Reinforce {
         watch.record("observation", Array::rows(batch.observations.clone(), width));
         watch.record("action", actions(&batch.actions));
         if !batch.valid.is_empty() {
-            let outputs = self.policy.module.config().action.outputs();
+            let outputs = self.policy.module.config().action.choices();
             watch.record("valid action", Array::rows(batch.valid.as_slice(), outputs));
         }
         watch.record("reward", Array::flat(batch.rewards.clone()));
@@ -165,7 +165,7 @@ impl Method for Reinforce {
                 (self.policy, self.baseline) = before;
                 let watched = self.watched(&batch, left, update);
                 let shape = self.policy.module.config();
-                let arrays = batch.to_arrays(shape.observation, shape.action.outputs());
+                let arrays = batch.to_arrays(shape.observation, shape.action.choices());
                 Err(Evidence::failed(error, arrays, watched))
             }
         }
@@ -241,7 +241,7 @@ fn ascend(
 ) -> Result<(Descent, f64, Option<f64>), TrainError> {
     let observations = batch.observations.clone();
     let shape = policy.module.config();
-    let valid = mask(&batch.valid, shape.action.outputs(), device);
+    let valid = mask(&batch.valid, shape.action.choices(), device);
     let observations = matrix(observations, shape.observation, device);
     let actions = batch.actions.to_tensor(device);
     let π = policy.module.forward(observations.clone(), valid.clone());

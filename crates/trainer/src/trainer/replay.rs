@@ -33,7 +33,7 @@ impl Trainer {
     /// Keeps the state to go back to, every now and then.
     pub(super) fn remember(&mut self) {
         let due = |(at, _): &(u64, Checkpoint)| self.progress.steps >= at + EVERY;
-        if self.remembered.as_ref().is_none_or(due) {
+        if self.method.light() && self.remembered.as_ref().is_none_or(due) {
             self.remembered = Some((self.progress.steps, self.whole()));
         }
     }

@@ -9,6 +9,7 @@ mod failures;
 mod inspect;
 mod learning;
 mod learning_actor_critics;
+mod learning_dqn;
 mod networks;
 mod recorder;
 mod settings;

@@ -7,7 +7,7 @@ use elegante_trainer::{
     Trainer,
 };
 
-use crate::worlds::{Range, a2c, cartpole, config, ppo, variants, world};
+use crate::worlds::{Range, a2c, cartpole, config, ppo, replaying, variants, world};
 
 type Make = fn() -> Result<AnyEnv, EnvError>;
 
@@ -149,6 +149,23 @@ fn steps_that_are_too_large_are_found_in_every_kind_of_run() {
         assert_eq!(stages.contains(&"valid action"), name.contains("masks"), "{name}");
         let remembers = ["GRU", "LSTM"].iter().any(|cell| name.contains(cell));
         assert_eq!(stages.contains(&"initial memory"), remembers, "{name}");
+    }
+}
+
+#[test]
+fn replayed_experience_is_on_record_when_learning_from_it_fails() {
+    for mut variant in replaying() {
+        if let Algorithm::Dqn(dqn) = &mut variant.config.algorithm {
+            dqn.learning_rate = 1e300;
+        }
+        let report = fails_twice(&variant.config, variant.make);
+        let name = &variant.name;
+        assert!(report.first.starts_with("new weight net."), "{name}: {}", report.first);
+        assert_eq!((report.phase, report.minibatch), (Phase::Learning, Some(1)), "{name}");
+        let stages: Vec<_> = report.stages.iter().map(|stage| stage.name.as_str()).collect();
+        for stage in ["observation", "action", "reward", "next observation", "target", "value"] {
+            assert!(stages.contains(&stage), "{name}: no {stage} in {stages:?}");
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use elegante_env::{
 };
 use elegante_policy::{Cell, MlpConfig};
 use elegante_trainer::{
-    A2cConfig, Algorithm, Continuous, Evaluation, Event, PpoConfig, ReinforceConfig, RunConfig,
-    Stop, TrainConfig, Trainer, UpdateMetrics,
+    A2cConfig, Algorithm, Continuous, DqnConfig, Evaluation, Event, PpoConfig, ReinforceConfig,
+    RunConfig, Stop, TrainConfig, Trainer, UpdateMetrics,
 };
 
 /// What a script is told of a step. `obs` holds 1 and the time; the script may write what it likes.
@@ -158,6 +158,23 @@ pub(crate) fn a2c(change: impl FnOnce(&mut A2cConfig)) -> TrainConfig {
     config
 }
 
+/// A short run of DQN: half of it fills the buffer anew.
+pub(crate) fn dqn(change: impl FnOnce(&mut DqnConfig)) -> TrainConfig {
+    let mut config = config(|run, _| run.steps = 512);
+    let mut dqn = DqnConfig {
+        buffer_size: 256,
+        learning_starts: 64,
+        batch_size: 16,
+        learning_rate: 1e-2,
+        target_update_interval: 50,
+        exploration_fraction: 0.5,
+        ..DqnConfig::default()
+    };
+    change(&mut dqn);
+    config.algorithm = Algorithm::Dqn(dqn);
+    config
+}
+
 /// All that a run tells, without what the clock says, and the weights that it ends with.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Told {
@@ -255,6 +272,40 @@ impl Env for Gates {
         self.show(&mut [0.0; 4]);
         Ok(())
     }
+}
+
+type Form = fn(&mut DqnConfig);
+
+/// DQN in every one of its forms.
+pub(crate) fn replaying() -> Vec<Variant> {
+    let poles: Make = || Ok(AnyEnv::new(TimeLimit::new(CartPole::default(), 25)?));
+    let gates: Make = || Ok(AnyEnv::new(Gates::new()));
+    let kinds: [(&str, Form, Make); 4] = [
+        ("plain", |_| {}, poles),
+        (
+            "double, dueling, over three steps, prioritised",
+            |dqn| {
+                (dqn.double, dqn.dueling, dqn.n_steps) = (true, true, 3);
+                dqn.prioritized = true;
+            },
+            poles,
+        ),
+        ("quantiles, averaged target", |dqn| (dqn.quantiles, dqn.tau) = (5, 0.1), poles),
+        (
+            "masks, double, dueling, quantiles, prioritised",
+            |dqn| {
+                (dqn.double, dqn.dueling, dqn.quantiles) = (true, true, 3);
+                (dqn.prioritized, dqn.gradient_steps) = (true, 0);
+            },
+            gates,
+        ),
+    ];
+    let variant = |(name, change, make): (&str, Form, Make)| Variant {
+        name: format!("DQN, {name}"),
+        config: dqn(change),
+        make,
+    };
+    kinds.into_iter().map(variant).collect()
 }
 
 type Make = fn() -> Result<AnyEnv, EnvError>;

@@ -1,0 +1,342 @@
+//! What the algorithms have in common that learn from what is replayed: they act and learn in turns.
+//!
+//! ```text
+//! repeat
+//!     k steps in each of n lanes with what the agent would do, into the buffer
+//!     for each of g minibatches drawn from the buffer                after `learning_starts` steps
+//!         the agent learns from it
+//! ```
+
+use elegante_env::EnvRng;
+use elegante_policy::{ActionBatch, ActionHead, Policy};
+
+use super::{Batch, Evidence, Failed, Learnt, Method, Setup, Watched};
+use crate::{
+    GuardConfig, TrainError,
+    checkpoint::Checkpoint,
+    inspect::Inspected,
+    memory::Wanted,
+    metrics::{Episode, Means},
+    replay_buffer::{Draw, ReplayBuffer, Transitions},
+    schedule::Left,
+    streams::{Purpose, stream},
+    watch::{Arrays, Phase, Watch},
+    world::{World, of_length},
+};
+
+/// Steps that are told of together, at least: a line in the log for each of them would be more than
+/// anybody reads.
+const TOLD: usize = 64;
+/// The largest buffer, in bytes, of which the flight recorder keeps a copy to go back to.
+const REMEMBERED: u64 = 1 << 26;
+
+/// How experience is gathered and replayed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Replaying {
+    /// The setting that says how much is kept, and what it says.
+    pub(super) buffer_size: (&'static str, usize),
+    pub(super) buffer_memory: Option<u64>,
+    pub(super) learning_starts: u64,
+    pub(super) train_freq: usize,
+    /// 0: as many as steps were made.
+    pub(super) gradient_steps: usize,
+    pub(super) batch_size: usize,
+    pub(super) gamma: f64,
+    pub(super) n_steps: usize,
+    /// α and β₀ of prioritised replay.
+    pub(super) priorities: Option<[f64; 2]>,
+}
+
+/// When something happens in a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// Steps of the run, and how many it is to have.
+    pub(super) left: Left,
+    /// Number of the update.
+    pub(super) update: u64,
+}
+
+/// What every lane shows.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a> {
+    /// `[lanes × width]`.
+    pub(super) observations: &'a [f32],
+    /// `[lanes × choices]`; empty where everything is allowed.
+    pub(super) valid: &'a [bool],
+}
+
+/// The part of such an algorithm that is its own: networks that act, and learn from minibatches.
+pub(super) trait Agent: Clone + Send {
+    /// What it measures when it learns, besides loss, entropy and the norm of the gradient.
+    const MEASURES: &'static [&'static str];
+
+    /// What its actions are.
+    fn head(&self) -> &ActionHead;
+
+    /// The policy as it stands: without autodiff.
+    fn policy(&self) -> Policy;
+
+    /// An action for every lane, to gather experience with, drawn from the lanes' streams.
+    fn act(
+        &self,
+        policy: &Policy,
+        seen: Seen<'_>,
+        at: Left,
+        streams: &mut [EnvRng],
+    ) -> Result<ActionBatch, TrainError>;
+
+    /// One step down the gradient from a minibatch; returns each transition's error, by which it may be
+    /// drawn again.
+    fn learn(
+        &mut self,
+        batch: &Transitions,
+        at: Moment,
+        means: &mut Means,
+    ) -> Result<Vec<f32>, TrainError>;
+
+    /// The step size.
+    fn learning_rate(&self, at: Left) -> f64;
+
+    /// Where every number goes on record, while an update that went wrong is made once more.
+    fn watch(&mut self) -> &mut Option<Watch>;
+
+    /// See [`Method::keep_gradients`].
+    fn keep_gradients(&mut self);
+
+    /// See [`Method::inspect`].
+    fn inspect(&self) -> Vec<Inspected>;
+
+    /// Notes networks, optimisers and streams.
+    fn save(&self, checkpoint: &mut Checkpoint);
+
+    /// Goes back to what [`save`](Self::save) noted.
+    fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<(), TrainError>;
+}
+
+/// An agent with its environments and its experience.
+pub(super) struct OffPolicy<A> {
+    agent: A,
+    replaying: Replaying,
+    guard: GuardConfig,
+    world: World,
+    width: usize,
+    buffer: ReplayBuffer,
+    /// Where each lane's actions come from.
+    streams: Vec<EnvRng>,
+    /// What minibatches are drawn with.
+    drawing: EnvRng,
+}
+
+/// What the rounds of an update have come to.
+struct Rounds {
+    phase: Phase,
+    steps: usize,
+    episodes: Vec<Episode>,
+    /// Every minibatch, in order.
+    drawn: Vec<Transitions>,
+    means: Means,
+}
+
+impl<A: Agent> OffPolicy<A> {
+    /// `agent` in environments that have just begun, with nothing to remember.
+    pub(super) fn new(
+        agent: A,
+        setup: Setup<'_>,
+        replaying: Replaying,
+    ) -> Result<Self, TrainError> {
+        let Setup { envs, policy, guard, seed, steps, .. } = setup;
+        let (lanes, width) = (envs.len(), policy.observation);
+        let (setting, capacity) = replaying.buffer_size;
+        // A run never fills more than it has steps.
+        let transitions = capacity.min(usize::try_from(steps).unwrap_or(usize::MAX)).max(lanes);
+        let prioritized = replaying.priorities.is_some();
+        let bytes = ReplayBuffer::bytes(transitions, width, agent.head(), prioritized);
+        Wanted { setting, transitions, bytes, allowed: replaying.buffer_memory }.check()?;
+        let alpha = replaying.priorities.map(|[alpha, _]| alpha);
+        let mut buffer = ReplayBuffer::new(capacity, lanes, width, agent.head(), alpha);
+        let world = World::new(envs, seed, width)?;
+        buffer.stand(&world.out.observations, world.masks(agent.head())?);
+        let streams = (0..lanes).map(|lane| stream(seed, Purpose::Action, lane as u64)).collect();
+        let drawing = stream(seed, Purpose::Replay, 0);
+        Ok(Self { agent, replaying, guard, world, width, buffer, streams, drawing })
+    }
+
+    /// Rounds of acting and learning until there is something to tell.
+    fn rounds(&mut self, all: &mut Rounds, left: Left, update: u64) -> Result<(), TrainError> {
+        let now = |all: &Rounds| Left { steps: left.steps + all.steps as u64, ..left };
+        while all.steps < TOLD && now(all).steps < left.of {
+            all.phase = Phase::Collecting;
+            let policy = self.agent.policy();
+            for _ in 0..self.replaying.train_freq {
+                self.step(&policy, now(all), all)?;
+            }
+            all.phase = Phase::Learning;
+            let left = now(all);
+            if left.steps <= self.replaying.learning_starts {
+                continue;
+            }
+            let made = self.replaying.train_freq * self.world.lanes();
+            let gradient_steps = match self.replaying.gradient_steps {
+                0 => made,
+                n => n,
+            };
+            for _ in 0..gradient_steps {
+                all.drawn.push(self.draw(left));
+                let batch = &all.drawn[all.drawn.len() - 1];
+                let errors = self.agent.learn(batch, Moment { left, update }, &mut all.means)?;
+                self.buffer.prioritize(&batch.rows, &errors);
+            }
+        }
+        Ok(())
+    }
+
+    /// One step of every lane, into the buffer.
+    fn step(&mut self, policy: &Policy, at: Left, all: &mut Rounds) -> Result<(), TrainError> {
+        let valid = self.world.masks(self.agent.head())?;
+        let seen = Seen { observations: &self.world.out.observations, valid: &valid };
+        let actions = self.agent.act(policy, seen, at, &mut self.streams)?;
+        let taken = self.agent.head().to_env(actions.clone());
+        all.episodes.extend(self.world.step(&taken, all.steps)?);
+        all.steps += self.world.lanes();
+        let out = &self.world.out;
+        let finals = self.world.truncated().map(|(lane, seen)| (lane, seen.to_vec()));
+        self.buffer.push(&actions, &out.rewards, &out.endings, finals);
+        let valid = self.world.masks(self.agent.head())?;
+        self.buffer.stand(&self.world.out.observations, valid);
+        Ok(())
+    }
+
+    fn draw(&mut self, left: Left) -> Transitions {
+        let Replaying { batch_size: size, gamma, n_steps, priorities, .. } = self.replaying;
+        // β goes up to 1 over the run.
+        let beta = priorities.map_or(0.0, |[_, beta]| 1.0 - (1.0 - beta) * left.after(0));
+        self.buffer.draw(&Draw { size, n_steps, gamma, beta }, left.steps, &mut self.drawing)
+    }
+
+    /// Learns from these minibatches, with every number on record and the agent afterwards as it was.
+    fn watched(&mut self, drawn: &[Transitions], of: u64, update: u64) -> Watched {
+        let before = self.agent.clone();
+        *self.agent.watch() = Some(Watch::default());
+        let mut means = Means::default();
+        let learnt = drawn.iter().try_for_each(|batch| {
+            let at = Moment { left: Left { steps: batch.steps, of }, update };
+            self.agent.learn(batch, at, &mut means).map(drop)
+        });
+        let outcome = learnt.and_then(|()| self.concluded(means, 0.0, update)).map(drop);
+        let watch = self.agent.watch().take().unwrap_or_default();
+        self.agent = before;
+        Watched { watch, outcome }
+    }
+
+    /// What an update has to tell, from the means over its minibatches, if it keeps within the limits.
+    fn concluded(
+        &self,
+        mut means: Means,
+        learning_rate: f64,
+        update: u64,
+    ) -> Result<Learnt, TrainError> {
+        let [loss, entropy, grad_norm] =
+            ["loss", "entropy", "grad_norm"].map(|name| means.take(name));
+        self.guard.check(update, None, entropy)?;
+        let mut values = means.finish();
+        for name in A::MEASURES {
+            // Before the learning starts there is nothing to measure, and still a place for it in the logs.
+            values.entry(name).or_insert(f64::NAN);
+        }
+        Ok(Learnt { loss, entropy, grad_norm, learning_rate, values })
+    }
+}
+
+impl<A: Agent> Method for OffPolicy<A> {
+    fn update(&mut self, left: Left, update: u64) -> Result<Batch, Failed> {
+        let before = self.agent.clone();
+        let mut all = Rounds {
+            phase: Phase::Collecting,
+            steps: 0,
+            episodes: Vec::new(),
+            drawn: Vec::new(),
+            means: Means::default(),
+        };
+        let learnt = self.rounds(&mut all, left, update).and_then(|()| {
+            let left = Left { steps: left.steps + all.steps as u64, ..left };
+            let means = std::mem::take(&mut all.means);
+            self.concluded(means, self.agent.learning_rate(left), update)
+        });
+        let Rounds { phase, steps, episodes, drawn, .. } = all;
+        let error = match learnt {
+            Ok(learnt) => return Ok(Batch { steps, episodes, learnt }),
+            Err(error) => error,
+        };
+        self.agent = before;
+        if phase == Phase::Collecting {
+            return Err(error.into());
+        }
+        let watched = self.watched(&drawn, left.of, update);
+        let batch = Transitions::to_arrays(&drawn, self.width, self.agent.head());
+        Err(Evidence::failed(error, batch, watched))
+    }
+
+    fn watch(
+        &mut self,
+        batch: &mut Arrays,
+        left: Left,
+        update: u64,
+    ) -> Result<Watched, TrainError> {
+        let size = self.replaying.batch_size;
+        let drawn = Transitions::from_arrays(size, self.width, self.agent.head(), batch)?;
+        Ok(self.watched(&drawn, left.of, update))
+    }
+
+    fn acting(&self) -> Policy {
+        self.agent.policy()
+    }
+
+    fn keep_gradients(&mut self) {
+        self.agent.keep_gradients();
+    }
+
+    fn inspect(&self) -> Vec<Inspected> {
+        self.agent.inspect()
+    }
+
+    fn light(&self) -> bool {
+        self.buffer.taken() <= REMEMBERED
+    }
+
+    fn save_learning(&self, checkpoint: &mut Checkpoint) {
+        self.agent.save(checkpoint);
+    }
+
+    fn save_collecting(&self, checkpoint: &mut Checkpoint) {
+        checkpoint.note("streams", &self.streams);
+        checkpoint.note("drawing", &self.drawing);
+        self.world.save(checkpoint);
+        self.buffer.save(checkpoint);
+    }
+
+    fn restore_learning(&mut self, checkpoint: &mut Checkpoint) -> Result<(), TrainError> {
+        self.agent.restore(checkpoint)
+    }
+
+    fn restore_collecting(
+        &mut self,
+        checkpoint: &mut Checkpoint,
+    ) -> Result<Vec<usize>, TrainError> {
+        self.streams = of_length(checkpoint, "streams", self.world.lanes())?;
+        self.drawing = checkpoint.recall("drawing")?;
+        self.buffer.restore(checkpoint)?;
+        let fresh = self.world.restore(checkpoint)?;
+        for lane in 0..self.world.lanes() {
+            if fresh.contains(&lane) {
+                self.buffer.cut(lane);
+            } else {
+                let row = lane * self.width..(lane + 1) * self.width;
+                self.world.out.observations[row.clone()]
+                    .copy_from_slice(&self.buffer.standing()[row]);
+            }
+        }
+        let valid = self.world.masks(self.agent.head())?;
+        self.buffer.stand(&self.world.out.observations, valid);
+        Ok(fresh)
+    }
+}

@@ -1,0 +1,87 @@
+//! Settings of DQN.
+
+use elegante_policy::settings;
+
+use super::{check, count, fraction, limit, small, step_size};
+use crate::{TrainError, schedule::Schedule};
+
+settings! {
+    /// Settings of DQN and its family. The defaults are those of Stable-Baselines3; Rainbow's parts (double,
+    /// dueling, n_steps, prioritized, noisy, quantiles) are off until they are asked for.
+    pub struct DqnConfig {
+        /// Transitions that are kept to learn from, over all lanes; the oldest give way.
+        pub buffer_size: usize = 1_000_000,
+        /// Bytes that they may take; a buffer that would grow beyond is refused before training starts. Not
+        /// set: what the machine has free.
+        pub buffer_memory: Option<u64> = None,
+        /// Steps before the learning starts, with actions drawn evenly.
+        pub learning_starts: u64 = 100,
+        /// Steps of each lane between updates.
+        pub train_freq: usize = 4,
+        /// Minibatches in an update; 0: as many as steps were made since the last.
+        pub gradient_steps: usize = 1,
+        /// Transitions in a minibatch.
+        pub batch_size: usize = 32,
+        /// Discount γ of future rewards.
+        pub gamma: f64 = 0.99,
+        /// Steps that a transition spans: its rewards are summed, what follows is bootstrapped.
+        pub n_steps: usize = 1,
+        /// Adam's step size.
+        pub learning_rate: f64 = 1e-4,
+        /// The step size over the run: "linear" (down to 0) or "constant".
+        pub schedule: Schedule = Schedule::Constant,
+        /// ε in the denominator of Adam.
+        pub adam_epsilon: f64 = 1e-8,
+        /// Largest global norm of the gradient; longer ones are scaled down. 0: no limit.
+        pub max_grad_norm: f64 = 10.0,
+        /// Steps between two updates of the target network.
+        pub target_update_interval: u64 = 10_000,
+        /// How far the target network then moves to the one that learns; 1: it becomes a copy.
+        pub tau: f64 = 1.0,
+        /// Chance of a random action at the beginning.
+        pub exploration_initial: f64 = 1.0,
+        /// Chance of a random action from then on.
+        pub exploration_final: f64 = 0.05,
+        /// Fraction of the run over which the chance goes from one to the other.
+        pub exploration_fraction: f64 = 0.1,
+        /// Double DQN: the network that learns chooses the next action, the target network values it.
+        pub double: bool = false,
+        /// Dueling networks: one output for the state's value, one for each action's advantage.
+        pub dueling: bool = false,
+        /// Quantiles of the return that are learnt for each action (QR-DQN); 1: its expected value.
+        pub quantiles: usize = 1,
+        /// Prioritised replay: transitions are drawn by how wrong their values were when last seen.
+        pub prioritized: bool = false,
+        /// Prioritised replay: α, how much the error counts; 0: not at all.
+        pub priority_alpha: f64 = 0.6,
+        /// Prioritised replay: β, how much of the bias is corrected at the beginning; at the end all of it.
+        pub priority_beta: f64 = 0.4,
+    }
+}
+
+impl DqnConfig {
+    pub(super) fn validate(&self) -> Result<(), TrainError> {
+        let size = (1..=1 << 32).contains(&self.buffer_size);
+        check("dqn.buffer_size", self.buffer_size, size, "between 1 and 2³²")?;
+        count("dqn.train_freq", self.train_freq)?;
+        let steps = self.gradient_steps <= 1 << 24;
+        check("dqn.gradient_steps", self.gradient_steps, steps, "at most 2²⁴")?;
+        count("dqn.batch_size", self.batch_size)?;
+        fraction("dqn.gamma", self.gamma)?;
+        let span = (1..=10_000).contains(&self.n_steps);
+        check("dqn.n_steps", self.n_steps, span, "between 1 and 10000")?;
+        step_size("dqn.learning_rate", self.learning_rate)?;
+        small("dqn.adam_epsilon", self.adam_epsilon)?;
+        limit("dqn.max_grad_norm", self.max_grad_norm)?;
+        let interval = self.target_update_interval;
+        check("dqn.target_update_interval", interval, interval > 0, "at least 1")?;
+        fraction("dqn.tau", self.tau)?;
+        fraction("dqn.exploration_initial", self.exploration_initial)?;
+        fraction("dqn.exploration_final", self.exploration_final)?;
+        fraction("dqn.exploration_fraction", self.exploration_fraction)?;
+        let quantiles = (1..=1 << 12).contains(&self.quantiles);
+        check("dqn.quantiles", self.quantiles, quantiles, "between 1 and 4096")?;
+        fraction("dqn.priority_alpha", self.priority_alpha)?;
+        fraction("dqn.priority_beta", self.priority_beta)
+    }
+}

@@ -1,0 +1,205 @@
+"""Writes what PyTorch makes of a minibatch of replayed transitions, for the tests of crates/trainer.
+
+From the repository's root, in a virtual environment:
+    pip install torch==2.15.0 numpy==2.4.6
+    python scripts/goldens_dqn.py
+
+DQN in four forms: plain, double with weights of prioritised replay, dueling with a clipped gradient, and
+double and dueling over five quantiles. Networks are 4 → 8 → 8 → outputs with tanh and fixed weights; the
+target network has weights of its own. Of each: the targets, the loss, every parameter's gradient and its
+norm before clipping, and how far every parameter has moved after each of 10 steps of Adam on that batch.
+All inputs are exact in 32 bits, and PyTorch computes in 64. Weights are written as [inputs × outputs], the
+transpose of PyTorch's.
+
+Each case takes the first seed whose batch is fit for a comparison in 32 bits: errors lie on both sides of
+Huber's corner and not next to it, no two actions are so close that rounding would choose between them,
+and no gradient entry is so small that its rounding would decide its first step, which is about
+g/(|g| + ε) for Adam.
+"""
+
+import itertools
+import json
+import pathlib
+
+import numpy as np
+import torch
+
+TARGET = pathlib.Path(__file__).parent.parent / "crates/trainer/tests/goldens/dqn.json"
+ROWS, WIDTH, ACTIONS, UPDATES, GAMMA = 12, 4, 3, 10, 0.9
+SMALLEST, APART = 3e-4, 1e-3
+torch.set_default_dtype(torch.float64)
+
+
+def exact(array):
+    """The nearest 32-bit numbers, as 64-bit ones."""
+    return np.asarray(array, dtype=np.float32).astype(np.float64)
+
+
+def network(rng, outputs):
+    """4 → 8 → 8 → outputs, with weights large enough for tanh to bend."""
+    layers = []
+    for fan_in, fan_out in itertools.pairwise([WIDTH, 8, 8, outputs]):
+        linear = torch.nn.Linear(fan_in, fan_out)
+        with torch.no_grad():
+            linear.weight.copy_(torch.tensor(exact(rng.uniform(-0.9, 0.9, (fan_out, fan_in)))))
+            linear.bias.copy_(torch.tensor(exact(rng.normal(0, 0.3, fan_out))))
+        layers += [linear, torch.nn.Tanh()]
+    return torch.nn.Sequential(*layers[:-1])
+
+
+def parameters(net):
+    """Every parameter by the name it has on the other side."""
+    linears = [layer for layer in net if isinstance(layer, torch.nn.Linear)]
+    named = {}
+    for i, linear in enumerate(linears):
+        named[f"net.layers.{i}.weight"] = linear.weight
+        named[f"net.layers.{i}.bias"] = linear.bias
+    return named
+
+
+def numbers(named):
+    """Parameters or gradients as lists, the weights transposed."""
+    flat = lambda x: (x.T if x.ndim == 2 else x).detach().reshape(-1).tolist()
+    return {name: flat(tensor) for name, tensor in named.items()}
+
+
+def quantiles(net, observations, settings):
+    """[rows, actions, quantiles] of the return."""
+    out = net(torch.tensor(observations))
+    out = out.view(len(observations), -1, settings["quantiles"])
+    if not settings["dueling"]:
+        return out
+    advantage, value = out[:, :ACTIONS], out[:, ACTIONS:]
+    return value + advantage - advantage.mean(1, keepdim=True)
+
+
+def quantile_loss(predicted, targets, weights):
+    """Equation 10 of Dabney et al. (2018), summed over what is predicted, pair by pair."""
+    n = predicted.shape[1]
+    total = 0
+    for row in range(len(predicted)):
+        for j in range(n):
+            level = (j + 0.5) / n
+            for k in range(n):
+                error = targets[row, k] - predicted[row, j]
+                huber = torch.nn.functional.huber_loss(
+                    predicted[row, j], targets[row, k], delta=1.0
+                )
+                side = abs(level - (1.0 if error < 0 else 0.0))
+                total = total + weights[row] * side * huber / n
+    return total / len(predicted)
+
+
+def case(name, **settings):
+    """The first batch that is fit."""
+    batches = (attempt(name, seed, settings) for seed in itertools.count())
+    return next(batch for batch in batches if batch is not None)
+
+
+def attempt(name, seed, settings):
+    """One batch, and ten steps on it; nothing if the batch is not fit."""
+    rng = np.random.default_rng(seed)
+    outputs = (ACTIONS + settings["dueling"]) * settings["quantiles"]
+    online, target = network(rng, outputs), network(rng, outputs)
+    named = parameters(online)
+    start = {name: tensor.detach().clone() for name, tensor in named.items()}
+    observations = exact(rng.normal(0, 1, (ROWS, WIDTH)))
+    following = exact(rng.normal(0, 1, (ROWS, WIDTH)))
+    actions = rng.integers(0, ACTIONS, ROWS)
+    rewards = exact(rng.normal(0, 1, ROWS))
+    # Over one to three steps, and two that terminated.
+    discounts = exact(GAMMA ** rng.integers(1, 4, ROWS))
+    discounts[[3, 8]] = 0
+    weights = exact(rng.uniform(0.2, 1, ROWS)) if settings["weighted"] else np.ones(ROWS)
+
+    def targets():
+        with torch.no_grad():
+            said = quantiles(target, following, settings)
+            chooser = online if settings["double"] else target
+            values = quantiles(chooser, following, settings).mean(2)
+            top = values.sort(1).values
+            if (top[:, -1] - top[:, -2]).min() < APART:
+                return None
+            best = values.argmax(1)
+            chosen = said[torch.arange(ROWS), best]
+            return torch.tensor(rewards)[:, None] + torch.tensor(discounts)[:, None] * chosen
+
+    optimizer = torch.optim.Adam(named.values(), lr=settings["learning_rate"], eps=1e-5)
+    first, changes, norms = {}, [], []
+    for step in range(UPDATES):
+        aims = targets()
+        if aims is None:
+            return None
+        predicted = quantiles(online, observations, settings)[torch.arange(ROWS), actions]
+        errors = (aims[:, None, :] - predicted[:, :, None]).abs()
+        if ((errors - 1).abs() < APART).any() or (errors < APART).any():
+            return None
+        share = (errors > 1).double().mean()
+        if step == 0 and not 0.2 < share < 0.8:
+            return None
+        if settings["quantiles"] == 1:
+            rows = torch.nn.functional.smooth_l1_loss(predicted, aims, reduction="none")[:, 0]
+            loss = (torch.tensor(weights) * rows).mean()
+        else:
+            loss = quantile_loss(predicted, aims, torch.tensor(weights))
+        optimizer.zero_grad()
+        loss.backward()
+        gradients = numbers({name: tensor.grad for name, tensor in named.items()})
+        norm = torch.nn.utils.clip_grad_norm_(named.values(), settings["max_grad_norm"])
+        if step == 0:
+            clipped = min(1, settings["max_grad_norm"] / norm.item())
+            smallest = min(abs(x) * clipped for values in gradients.values() for x in values)
+            if smallest < SMALLEST or settings["clips"] != (clipped < 1):
+                return None
+            first = {"loss": loss.item(), "targets": aims.reshape(-1).tolist(), "gradients": gradients}
+        optimizer.step()
+        norms.append(norm.item())
+        changes.append(numbers({name: tensor - start[name] for name, tensor in named.items()}))
+    flat = lambda array: np.asarray(array).reshape(-1).tolist()
+    return {
+        "name": name,
+        "seed": seed,
+        "settings": settings,
+        "weights": numbers(start),
+        "target_weights": numbers(parameters(target)),
+        "observations": flat(observations),
+        "actions": flat(actions),
+        "rewards": flat(rewards),
+        "next_observations": flat(following),
+        "discounts": flat(discounts),
+        "importance": flat(weights) if settings["weighted"] else [],
+        "first": first,
+        "grad_norms": norms,
+        "changes": changes,
+    }
+
+
+def settings(**others):
+    """What the cases have in common, and what not."""
+    common = {
+        "learning_rate": 1e-2,
+        "max_grad_norm": 10.0,
+        "clips": False,
+        "double": False,
+        "dueling": False,
+        "quantiles": 1,
+        "weighted": False,
+    }
+    return common | others
+
+
+goldens = {
+    "torch": torch.__version__,
+    "command": "python scripts/goldens_dqn.py",
+    "actions": ACTIONS,
+    "cases": [
+        case("plain", **settings()),
+        case("double, weighted", **settings(double=True, weighted=True)),
+        case("dueling, clipped", **settings(dueling=True, max_grad_norm=0.3, clips=True)),
+        case(
+            "double, dueling, quantiles, weighted",
+            **settings(double=True, dueling=True, quantiles=5, weighted=True),
+        ),
+    ],
+}
+TARGET.write_text(json.dumps(goldens) + "\n")
