@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     TrainError,
     metrics::{Progress, Recent},
-    optim::Learner,
+    optim::{Learner, Variation},
 };
 
 /// The one metadata key: several would be written in an order that changes from run to run.
@@ -165,6 +165,10 @@ impl Checkpoint {
             self.numbers.insert(format!("{name}.{moment}"), numbers.clone());
         }
         self.note(&format!("{name}.steps"), &learner.optimizer.steps());
+        if !learner.variation.previous.is_empty() {
+            let previous = learner.variation.previous.clone();
+            self.numbers.insert(format!("{name}.previous_gradient"), previous);
+        }
     }
 
     /// Restores a network that learns from what was put in under `name`.
@@ -179,6 +183,12 @@ impl Checkpoint {
             *numbers = self.take(&format!("{name}.{moment}"), length)?;
         }
         learner.optimizer.set_steps(self.recall(&format!("{name}.steps"))?);
+        // It is not there before the first step, nor in files from before it was looked at.
+        let previous = format!("{name}.previous_gradient");
+        learner.variation = Variation::default();
+        if self.numbers.contains_key(&previous) {
+            learner.variation.previous = self.take(&previous, length)?;
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use elegante_kernels::{AdamStep, all_finite, norm};
 use elegante_policy::params::{self, Parameters};
 
-use crate::{TrainError, crew::Crew, inspect::Inspected, watch::Watch};
+use crate::{TrainError, crew::Crew, inspect::Inspected, metrics::Means, watch::Watch};
 
 const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.999;
@@ -149,6 +149,40 @@ pub(crate) struct Learner<M> {
     pub(crate) watch: Option<Watch>,
     /// The last gradient, where somebody wants to see it.
     last_gradient: Option<Vec<f32>>,
+    pub(crate) variation: Variation,
+}
+
+/// How much gradients differ from one minibatch to the next: tr Cov g, estimated by ½ E‖g − g′‖² of two that
+/// follow each other, between which their expectation has hardly moved (von Neumann et al., 1941).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Variation {
+    /// The last gradient that was looked at.
+    pub(crate) previous: Vec<f32>,
+    /// Half of the squared distances, and how many, of the update that is being made.
+    sum: f64,
+    pairs: u32,
+}
+
+/// Pairs that are looked at in one update: more would cost as much as they tell.
+const PAIRS: u32 = 8;
+
+impl Variation {
+    fn see(&mut self, gradient: &[f32]) {
+        if self.previous.len() != gradient.len() {
+            self.previous = gradient.to_vec();
+        } else if self.pairs < PAIRS {
+            self.previous.iter_mut().zip(gradient).for_each(|(old, new)| *old = new - *old);
+            self.sum += 0.5 * norm(&self.previous).powi(2);
+            self.pairs += 1;
+            self.previous.copy_from_slice(gradient);
+        }
+    }
+
+    /// The mean over the update that ends here; none before there have been two gradients.
+    pub(crate) fn take(&mut self) -> Option<f64> {
+        let (sum, pairs) = (std::mem::take(&mut self.sum), std::mem::take(&mut self.pairs));
+        (pairs > 0).then(|| sum / f64::from(pairs))
+    }
 }
 
 /// The loss, and its derivatives with respect to all parameters of `module`.
@@ -168,7 +202,8 @@ pub(crate) struct Descent {
 impl<M: Parameters + Clone> Learner<M> {
     fn new(module: M, optimizer: Optimizer, max_grad_norm: f64) -> Self {
         let crew = Crew::alone();
-        Self { module, optimizer, max_grad_norm, crew, watch: None, last_gradient: None }
+        let (watch, last_gradient, variation) = (None, None, Variation::default());
+        Self { module, optimizer, max_grad_norm, crew, watch, last_gradient, variation }
     }
 
     /// A learner with Adam.
@@ -229,6 +264,7 @@ impl<M: Parameters + Clone> Learner<M> {
         if let Some(last) = &mut self.last_gradient {
             last.clone_from(&gradient);
         }
+        self.variation.see(&gradient);
         let grad_norm = clip_global_norm(&mut gradient, self.max_grad_norm);
         finite("norm of the gradient", grad_norm)?;
 
@@ -247,6 +283,11 @@ impl<M: Parameters + Clone> Learner<M> {
         }
         self.replace(&flat);
         Ok(Descent { loss, grad_norm })
+    }
+
+    /// Notes how much the gradients of the update that ends here differed.
+    pub(crate) fn tell_variation(&mut self, means: &mut Means) {
+        self.variation.take().iter().for_each(|variance| means.add("grad_variance", *variance));
     }
 
     /// Keeps the gradients of later steps for [`inspect`](Self::inspect).
@@ -303,6 +344,30 @@ mod tests {
         rms.step(&mut θ, &[-1.0], 0.1);
         let v = 0.99f64 * 0.04 + 0.01;
         assert!((f64::from(θ[0]) - 0.1 / v.sqrt()).abs() < 1e-4, "{θ:?}");
+    }
+
+    #[test]
+    fn the_variance_of_gradients_is_the_trace_of_their_covariance() {
+        let mut rng = elegante_env::EnvRng::new(2);
+        let mut variation = Variation::default();
+        assert_eq!(variation.take(), None);
+        let (mut told, mut updates) = (0.0, 0.0);
+        for update in 0..2_000 {
+            // Variances of 1/3 and 4/3 about a mean that wanders slowly.
+            for _ in 0..1 + update % 3 {
+                let mean = 0.01 * f64::from(update);
+                let g = [mean + rng.uniform(-1.0, 1.0), 5.0 + rng.uniform(-2.0, 2.0)];
+                variation.see(&g.map(|g| g as f32));
+            }
+            if let Some(variance) = variation.take() {
+                told += variance;
+                updates += 1.0;
+            }
+        }
+        assert_eq!(updates, 1_999.0, "one gradient by itself has nothing to differ from");
+        assert!((told / updates - 5.0 / 3.0).abs() < 0.08, "{}", told / updates);
+        (0..100).for_each(|_| variation.see(&[1.0, 1.0]));
+        assert_eq!(variation.pairs, PAIRS);
     }
 
     #[test]

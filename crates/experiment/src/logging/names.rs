@@ -44,10 +44,18 @@ pub(super) fn all(metrics: &UpdateMetrics, algo: &str) -> Vec<Scalar> {
         ("time/iterations".to_owned(), metrics.update as f64),
         ("time/time_elapsed".to_owned(), metrics.seconds),
     ];
-    all.extend(measures(metrics, algo));
+    let measured = measures(metrics, algo);
+    // One gradient has nothing to differ from; the column is there.
+    if measured.iter().all(|(name, _)| name != GRAD_VARIANCE) {
+        all.push((GRAD_VARIANCE.to_owned(), f64::NAN));
+    }
+    all.extend(measured);
     all.sort_by_key(|(name, _)| rank(name));
     all
 }
+
+/// The column of what gradients differ by, which a first update may not know.
+const GRAD_VARIANCE: &str = "train/grad_variance";
 
 /// The column of environment steps.
 pub(super) const STEPS: &str = "time/total_timesteps";

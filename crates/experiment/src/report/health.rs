@@ -10,8 +10,14 @@ use crate::{Chart, RunError, Series, statistics::iqm};
 
 /// What is looked at: the name in `metrics.jsonl`, and what people call it.
 /// At last whether it goes by powers of ten, having outliers that would hide everything else.
-pub(super) const MEASURES: [(&str, &str, &str, bool); 8] = [
+pub(super) const MEASURES: [(&str, &str, &str, bool); 11] = [
     ("grad_norm", "Gradient norm", "global norm before clipping, by powers of ten", true),
+    (
+        "grad_variance",
+        "Gradient variance",
+        "trace of the covariance of successive gradients before clipping, by powers of ten",
+        true,
+    ),
     ("entropy", "Entropy", "of the policy, in nats", false),
     ("approx_kl", "Approximate KL", "between the policies before and after an update", false),
     ("clip_fraction", "Clip fraction", "share of steps beyond the clip range", false),
@@ -22,6 +28,8 @@ pub(super) const MEASURES: [(&str, &str, &str, bool); 8] = [
         false,
     ),
     ("value_loss", "Value loss", "of the value function, by powers of ten", true),
+    ("q_value", "Action values", "mean Q(s, a) of what is learnt from", false),
+    ("exploration_rate", "Exploration rate", "chance of a random action", false),
     ("std", "Standard deviation", "of the policy's Gaussian", false),
     ("learning_rate", "Learning rate", "the optimiser's step size", false),
 ];

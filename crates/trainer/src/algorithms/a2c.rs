@@ -60,6 +60,7 @@ impl A2c {
         let learning_rate = c.schedule.at(c.learning_rate, left);
         let mut means = Means::default();
         descend(c, &mut self.pair.networks, &batch, learning_rate, update, &mut means)?;
+        self.pair.networks.tell_variation(&mut means);
         let kl = self.pair.moved(&batch);
         kl.iter().for_each(|kl| means.add("approx_kl", *kl));
         let learnt = learnt(means, rollout, &targets, learning_rate);

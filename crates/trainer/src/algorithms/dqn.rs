@@ -171,7 +171,7 @@ fn chosen(all: Tensor<3>, action: Tensor<1, Int>) -> Tensor<2> {
 }
 
 impl Agent for Dqn {
-    const MEASURES: &'static [&'static str] = &["q_value", "exploration_rate"];
+    const MEASURES: &'static [&'static str] = &["q_value", "exploration_rate", "grad_variance"];
 
     fn head(&self) -> &ActionHead {
         &self.online.module.config().action
@@ -239,6 +239,10 @@ impl Agent for Dqn {
         means.add("entropy", self.entropy(ε));
         let told = self.config.prioritized.then(|| errors.into_data().iter::<f32>().collect());
         Ok(told.unwrap_or_default())
+    }
+
+    fn tell_variation(&mut self, means: &mut Means) {
+        self.online.tell_variation(means);
     }
 
     fn learning_rate(&self, at: Left) -> f64 {

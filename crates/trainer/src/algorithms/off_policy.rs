@@ -94,6 +94,9 @@ pub(super) trait Agent: Clone + Send {
         means: &mut Means,
     ) -> Result<Vec<f32>, TrainError>;
 
+    /// Notes what the gradients of the update that ends here differed by.
+    fn tell_variation(&mut self, means: &mut Means);
+
     /// The step size.
     fn learning_rate(&self, at: Left) -> f64;
 
@@ -259,7 +262,8 @@ impl<A: Agent> Method for OffPolicy<A> {
         };
         let learnt = self.rounds(&mut all, left, update).and_then(|()| {
             let left = Left { steps: left.steps + all.steps as u64, ..left };
-            let means = std::mem::take(&mut all.means);
+            let mut means = std::mem::take(&mut all.means);
+            self.agent.tell_variation(&mut means);
             self.concluded(means, self.agent.learning_rate(left), update)
         });
         let Rounds { phase, steps, episodes, drawn, .. } = all;

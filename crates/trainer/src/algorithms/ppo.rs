@@ -87,6 +87,7 @@ impl Ppo {
                 }
             }
         }
+        self.pair.networks.tell_variation(&mut means);
         means.add("clip_range", ε);
         let learnt = learnt(means, rollout, &targets, learning_rate);
         let kl = learnt.values.get("approx_kl").copied();

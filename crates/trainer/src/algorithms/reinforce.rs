@@ -101,9 +101,17 @@ impl Reinforce {
         let (value_loss, (descent, entropy, kl)) = join(both, learn, ascend)?;
         self.guard.check(update, kl, entropy)?;
 
+        // Of V's own gradients nobody is told, but the next update's are to be counted from here too.
+        if let Some(v) = &mut self.baseline {
+            v.net.variation.take();
+        }
         let explained = expected.map(|expected| explained_variance(&returns, &expected));
-        let values =
-            [("value_loss", value_loss), ("explained_variance", explained), ("approx_kl", kl)];
+        let values = [
+            ("value_loss", value_loss),
+            ("explained_variance", explained),
+            ("approx_kl", kl),
+            ("grad_variance", self.policy.variation.take()),
+        ];
         Ok(Learnt {
             loss: descent.loss,
             entropy,

@@ -164,6 +164,7 @@ pub(crate) fn dqn(change: impl FnOnce(&mut DqnConfig)) -> TrainConfig {
     let mut dqn = DqnConfig {
         buffer_size: 256,
         learning_starts: 64,
+        gradient_steps: 6,
         batch_size: 16,
         learning_rate: 1e-2,
         target_update_interval: 50,
