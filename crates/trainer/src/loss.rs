@@ -70,9 +70,9 @@ pub fn huber(value: Tensor<1>, target: Tensor<1>, weight: Option<Tensor<1>>) -> 
     weighted(hubers(value - target.detach()), weight).mean()
 }
 
-/// Quantile regression by Huber's loss (Dabney et al., 2018, eq. 10): L(θ) = mean wᵢ · Σⱼ meanₖ |τ̂ⱼ −
-/// 1[yₖ < xⱼ]| h(yₖ − xⱼ) with τ̂ⱼ = (j + ½)/N, from which xⱼ becomes the quantile of level τ̂ⱼ of what is
-/// seen of y.
+/// Quantile regression by Huber's loss (Dabney et al., 2018, eq. 10): L(θ) = mean wᵢ · Σⱼ meanₖ ρⱼ(yₖ − xⱼ),
+/// ρⱼ(δ) = h(δ) times τ̂ⱼ = (j + ½)/N where δ ≥ 0, times 1 − τ̂ⱼ where δ < 0; from it xⱼ becomes the quantile of
+/// level τ̂ⱼ of what is seen of y.
 ///
 /// # Shapes
 /// `quantiles`: `[rows, N]`, `targets`: `[rows, M]`, `weight`: `[rows]`; result: `[1]`.
