@@ -2,7 +2,7 @@
 
 use super::{
     functions::tanh_of,
-    machine::{Work, best},
+    machine::{Lanes, Machine, Work, best},
     product::Product,
 };
 use crate::Activation;
@@ -35,22 +35,14 @@ impl Work for Layer<'_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
-    fn run<const WIDE: usize, const FMA: bool>(self) -> Vec<f32> {
+    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, machine: M) -> Vec<f32> {
         let Shape { rows, inputs, outputs } = self.shape;
-        let product = Product {
-            rows,
-            inner: inputs,
-            columns: outputs,
-            a: self.x,
-            a_row: inputs,
-            a_column: 1,
-            b: self.w,
-            bias: self.b,
-        };
-        let mut y = product.compute::<WIDE, FMA>();
+        let product =
+            Product { rows, inner: inputs, columns: outputs, a: self.x, b: self.w, bias: self.b };
+        let mut y = product.compute::<M, HIGH, ACROSS, false>(machine);
         match self.f {
             Activation::Identity => {}
-            Activation::Tanh => y.iter_mut().for_each(|y| *y = tanh_of::<FMA>(*y)),
+            Activation::Tanh => y.iter_mut().for_each(|y| *y = tanh_of::<M>(*y)),
             Activation::Relu => y.iter_mut().for_each(|y| *y = relu(*y)),
         }
         y
@@ -90,36 +82,33 @@ impl Work for ParameterGradients<'_> {
     type Output = (Vec<f32>, Vec<f32>);
 
     #[inline(always)]
-    fn run<const WIDE: usize, const FMA: bool>(self) -> (Vec<f32>, Vec<f32>) {
+    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(
+        self,
+        machine: M,
+    ) -> (Vec<f32>, Vec<f32>) {
         let Shape { rows, inputs, outputs } = self.shape;
         let [x, dz] = [(self.x, inputs), (self.dz, outputs)];
         // dW or its transpose, whichever has the wider rows: the same sums in the same order.
-        let upright = outputs >= inputs.min(WIDE);
+        let upright = outputs >= inputs.min(ACROSS * M::Wide::COUNT);
         let ((a, high), (b, wide)) = if upright { (x, dz) } else { (dz, x) };
-        let product = Product {
-            rows: high,
-            inner: rows,
-            columns: wide,
-            a,
-            a_row: 1,
-            a_column: high,
-            b,
-            bias: &[],
-        };
-        let mut dw = product.compute::<WIDE, FMA>();
+        let product = Product { rows: high, inner: rows, columns: wide, a, b, bias: &[] };
+        let mut dw = product.compute::<M, HIGH, ACROSS, true>(machine);
         if !upright {
             dw = transposed(&dw, outputs, inputs);
         }
-        (dw, column_sums::<WIDE>(self.dz, outputs))
+        (dw, column_sums(self.dz, outputs))
     }
 }
 
 /// The sums of the columns of `[rows, columns]`, from the first row to the last.
 #[inline(always)]
-fn column_sums<const WIDE: usize>(m: &[f32], columns: usize) -> Vec<f32> {
+fn column_sums(m: &[f32], columns: usize) -> Vec<f32> {
     let mut sums = Vec::with_capacity(columns);
-    while columns - sums.len() >= WIDE {
-        sums.extend(sums_from::<WIDE>(m, columns, sums.len()));
+    while columns - sums.len() >= 64 {
+        sums.extend(sums_from::<64>(m, columns, sums.len()));
+    }
+    while columns - sums.len() >= 16 {
+        sums.extend(sums_from::<16>(m, columns, sums.len()));
     }
     while columns - sums.len() >= 8 {
         sums.extend(sums_from::<8>(m, columns, sums.len()));
@@ -162,19 +151,17 @@ impl Work for InputGradient<'_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
-    fn run<const WIDE: usize, const FMA: bool>(self) -> Vec<f32> {
+    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, machine: M) -> Vec<f32> {
         let Shape { rows, inputs, outputs } = self.shape;
         let product = Product {
             rows,
             inner: outputs,
             columns: inputs,
             a: self.dz,
-            a_row: outputs,
-            a_column: 1,
             b: &transposed(self.w, inputs, outputs),
             bias: &[],
         };
-        product.compute::<WIDE, FMA>()
+        product.compute::<M, HIGH, ACROSS, false>(machine)
     }
 }
 
@@ -186,6 +173,21 @@ fn transposed(w: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     for row in (0..rows).step_by(SIDE) {
         for column in (0..columns).step_by(SIDE) {
             let (high, wide) = (SIDE.min(rows - row), SIDE.min(columns - column));
+            if (high, wide) == (SIDE, SIDE) {
+                // The same with sizes that the compiler knows, in registers.
+                let mut square = [[0.0; SIDE]; SIDE];
+                for (i, from) in w[row * columns + column..].chunks(columns).take(SIDE).enumerate()
+                {
+                    let from = from.first_chunk::<SIDE>().expect("a whole square");
+                    for j in 0..SIDE {
+                        square[j][i] = from[j];
+                    }
+                }
+                for (to, from) in t[column * rows + row..].chunks_mut(rows).zip(&square) {
+                    *to.first_chunk_mut().expect("a whole square") = *from;
+                }
+                continue;
+            }
             let mut square = [[0.0; SIDE]; SIDE];
             for i in 0..high {
                 let from = &w[(row + i) * columns + column..][..wide];
@@ -203,7 +205,7 @@ fn transposed(w: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::machine::{every_way, multiply_add};
+    use super::super::machine::{Plain, every_way, multiply_add};
     use super::*;
 
     /// Numbers that look random, in (−1, 1).
@@ -216,16 +218,18 @@ mod tests {
         (0..n).map(|_| next()).collect()
     }
 
-    /// Sizes around those of tiles, panels and packed panels.
+    /// Sizes around those of tiles, bands, panels, packed panels and blocks.
     fn shapes() -> Vec<Shape> {
         let mut shapes = Vec::new();
-        for rows in [1, 3, 4, 5, 17] {
+        for rows in [1, 2, 3, 4, 5, 6, 8, 17, 31] {
             for (inputs, outputs) in [(1, 1), (4, 64), (64, 2), (7, 9), (5, 24), (3, 100), (65, 81)]
             {
                 shapes.push(Shape { rows, inputs, outputs });
             }
         }
         shapes.push(Shape { rows: 40, inputs: 70, outputs: 130 });
+        shapes.push(Shape { rows: 150, inputs: 9, outputs: 40 });
+        shapes.push(Shape { rows: 30, inputs: 140, outputs: 150 });
         shapes
     }
 
@@ -349,7 +353,7 @@ mod tests {
     #[test]
     fn multiply_add_rounds_once_only_where_it_says_so() {
         let (a, b, c) = (1.0 + f32::EPSILON, 1.0 - f32::EPSILON, -1.0);
-        assert_eq!(multiply_add::<false>(a, b, c), 0.0);
-        assert!(multiply_add::<true>(a, b, c) < 0.0);
+        assert_eq!(multiply_add::<Plain<false>>(a, b, c), 0.0);
+        assert!(multiply_add::<Plain<true>>(a, b, c) < 0.0);
     }
 }

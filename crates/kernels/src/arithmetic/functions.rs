@@ -1,6 +1,6 @@
 //! Functions of one number, without branches, so that the compiler vectorises them.
 
-use super::machine::{Work, best, multiply_add};
+use super::machine::{Machine, Work, best, multiply_add};
 
 /// From here on tanh is 1 to within 2.3e-7, and [`tanh_of`] stands still.
 const SATURATED: f32 = 8.001_334;
@@ -15,14 +15,14 @@ const Q: [f32; 4] = [0.467_159_24, 2.588_403_8e-2, 3.288_376_6e-4, 7.789_472_5e-
 
 /// tanh x within 4e-7 for every x, odd, never beyond ±1; NaN stays NaN.
 #[inline(always)]
-pub(crate) fn tanh_of<const FMA: bool>(x: f32) -> f32 {
+pub(crate) fn tanh_of<M: Machine>(x: f32) -> f32 {
     let x = x.clamp(-SATURATED, SATURATED);
     let t = x * x;
     let poly = |[a, b, c, d]: [f32; 4]| {
-        let high = multiply_add::<FMA>(d, t, c);
-        multiply_add::<FMA>(multiply_add::<FMA>(high, t, b), t, a) * t
+        let high = multiply_add::<M>(d, t, c);
+        multiply_add::<M>(multiply_add::<M>(high, t, b), t, a) * t
     };
-    let over = multiply_add::<FMA>(x, poly(P), x);
+    let over = multiply_add::<M>(x, poly(P), x);
     (over / (1.0 + poly(Q))).clamp(-1.0, 1.0)
 }
 
@@ -32,8 +32,8 @@ pub(crate) fn tanh(x: &mut [f32]) {
     impl Work for Tanh<'_> {
         type Output = ();
         #[inline(always)]
-        fn run<const WIDE: usize, const FMA: bool>(self) {
-            self.0.iter_mut().for_each(|x| *x = tanh_of::<FMA>(*x));
+        fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) {
+            self.0.iter_mut().for_each(|x| *x = tanh_of::<M>(*x));
         }
     }
     best(Tanh(x));
@@ -45,7 +45,7 @@ pub(crate) fn tanh_backward(y: &[f32], dy: &mut [f32]) {
     impl Work for Backward<'_> {
         type Output = ();
         #[inline(always)]
-        fn run<const WIDE: usize, const FMA: bool>(self) {
+        fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) {
             for (dy, y) in self.1.iter_mut().zip(self.0) {
                 *dy *= 1.0 - y * y;
             }
@@ -64,8 +64,8 @@ mod tests {
     impl Work for Each {
         type Output = Vec<f32>;
         #[inline(always)]
-        fn run<const WIDE: usize, const FMA: bool>(self) -> Vec<f32> {
-            self.0.into_iter().map(tanh_of::<FMA>).collect()
+        fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) -> Vec<f32> {
+            self.0.into_iter().map(tanh_of::<M>).collect()
         }
     }
 

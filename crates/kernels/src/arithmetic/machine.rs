@@ -1,34 +1,209 @@
 //! Which instructions the arithmetic is compiled for: the same source several times over, and the best
 //! one chosen when the program runs.
 
+#[cfg(target_arch = "x86_64")]
+use pulp::{
+    Simd,
+    x86::{V3, V4},
+};
+
 use crate::{Instructions, instructions};
 
 /// Arithmetic that is compiled for every kind of machine.
 pub(crate) trait Work {
     type Output;
 
-    /// Does it in panels of `WIDE` columns; with `FMA`, a product and a sum are rounded once.
-    fn run<const WIDE: usize, const FMA: bool>(self) -> Self::Output;
+    /// Does it with the registers of a machine; matrix products in tiles of `HIGH` rows and `ACROSS`
+    /// registers of columns.
+    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, machine: M) -> Self::Output;
 }
+
+/// A kind of machine.
+pub(crate) trait Machine: Copy {
+    /// Its widest registers.
+    type Wide: Lanes;
+    /// Its registers of eight numbers.
+    type Eight: Lanes;
+    /// Whether a product and a sum are rounded once.
+    const FMA: bool;
+
+    fn wide(self) -> Self::Wide;
+    fn eight(self) -> Self::Eight;
+}
+
+/// Registers of several numbers. The compiler is told of them where it does not find them by itself.
+pub(crate) trait Lanes: Copy {
+    type Register: Copy;
+    /// Numbers in a register.
+    const COUNT: usize;
+
+    fn splat(self, x: f32) -> Self::Register;
+    /// a·b + c.
+    fn multiply_add(
+        self,
+        a: Self::Register,
+        b: Self::Register,
+        c: Self::Register,
+    ) -> Self::Register;
+    /// As many whole registers as there are.
+    fn registers(self, x: &[f32]) -> &[Self::Register];
+    fn registers_mut(self, x: &mut [f32]) -> &mut [Self::Register];
+}
+
+/// What every CPU has, and what the compiler makes of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain<const FMA: bool>;
+
+impl<const FMA: bool> Machine for Plain<FMA> {
+    type Wide = Self;
+    type Eight = Self;
+    const FMA: bool = FMA;
+
+    #[inline(always)]
+    fn wide(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn eight(self) -> Self {
+        self
+    }
+}
+
+impl<const FMA: bool> Lanes for Plain<FMA> {
+    type Register = [f32; 8];
+    const COUNT: usize = 8;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> [f32; 8] {
+        [x; 8]
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, a: [f32; 8], b: [f32; 8], mut c: [f32; 8]) -> [f32; 8] {
+        for i in 0..8 {
+            c[i] = multiply_add::<Self>(a[i], b[i], c[i]);
+        }
+        c
+    }
+
+    #[inline(always)]
+    fn registers(self, x: &[f32]) -> &[[f32; 8]] {
+        x.as_chunks().0
+    }
+
+    #[inline(always)]
+    fn registers_mut(self, x: &mut [f32]) -> &mut [[f32; 8]] {
+        x.as_chunks_mut().0
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Machine for V3 {
+    type Wide = V3;
+    type Eight = V3;
+    const FMA: bool = true;
+
+    #[inline(always)]
+    fn wide(self) -> V3 {
+        self
+    }
+
+    #[inline(always)]
+    fn eight(self) -> V3 {
+        self
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Machine for V4 {
+    type Wide = V4;
+    type Eight = V3;
+    const FMA: bool = true;
+
+    #[inline(always)]
+    fn wide(self) -> V4 {
+        self
+    }
+
+    #[inline(always)]
+    fn eight(self) -> V3 {
+        *self
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! lanes {
+    ($($machine:ty),*) => {$(
+        impl Lanes for $machine {
+            type Register = <$machine as Simd>::f32s;
+            const COUNT: usize = <$machine as Simd>::F32_LANES;
+
+            #[inline(always)]
+            fn splat(self, x: f32) -> Self::Register {
+                self.splat_f32s(x)
+            }
+
+            #[inline(always)]
+            fn multiply_add(
+                self,
+                a: Self::Register,
+                b: Self::Register,
+                c: Self::Register,
+            ) -> Self::Register {
+                self.mul_add_f32s(a, b, c)
+            }
+
+            #[inline(always)]
+            fn registers(self, x: &[f32]) -> &[Self::Register] {
+                Self::as_simd_f32s(x).0
+            }
+
+            #[inline(always)]
+            fn registers_mut(self, x: &mut [f32]) -> &mut [Self::Register] {
+                Self::as_mut_simd_f32s(x).0
+            }
+        }
+    )*};
+}
+
+#[cfg(target_arch = "x86_64")]
+lanes!(V3, V4);
 
 /// Does `work` with the instructions of the program.
 pub(crate) fn best<W: Work>(work: W) -> W::Output {
     if instructions() == Instructions::Portable {
-        return work.run::<8, false>();
+        return portable(work);
     }
     #[cfg(target_arch = "x86_64")]
     {
-        if let Some(v4) = pulp::x86::V4::try_new() {
-            return v4.vectorize(Panels::<_, 64>(work));
+        if let Some(v4) = V4::try_new() {
+            return avx512(v4, work);
         }
-        if let Some(v3) = pulp::x86::V3::try_new() {
-            return v3.vectorize(Panels::<_, 16>(work));
+        if let Some(v3) = V3::try_new() {
+            return avx2(v3, work);
         }
     }
     if cfg!(target_arch = "aarch64") {
-        return work.run::<16, true>();
+        return work.run::<_, 4, 2>(Plain::<true>);
     }
-    work.run::<8, false>()
+    portable(work)
+}
+
+fn portable<W: Work>(work: W) -> W::Output {
+    work.run::<_, 4, 1>(Plain::<false>)
+}
+
+/// With 12 of 16 registers for the sums of a tile, the least that keeps both multipliers busy.
+#[cfg(target_arch = "x86_64")]
+fn avx2<W: Work>(v3: V3, work: W) -> W::Output {
+    v3.vectorize(Tiles::<_, _, 6, 2>(v3, work))
+}
+
+/// With 16 of 32 registers for the sums of a tile.
+#[cfg(target_arch = "x86_64")]
+fn avx512<W: Work>(v4: V4, work: W) -> W::Output {
+    v4.vectorize(Tiles::<_, _, 4, 4>(v4, work))
 }
 
 /// The name of the instructions that the fused operations use in this program on this machine, once
@@ -39,47 +214,46 @@ pub fn instruction_set() -> &'static str {
     }
     #[cfg(target_arch = "x86_64")]
     {
-        if pulp::x86::V4::try_new().is_some() {
+        if V4::try_new().is_some() {
             return "AVX-512";
         }
-        if pulp::x86::V3::try_new().is_some() {
+        if V3::try_new().is_some() {
             return "AVX2 and FMA";
         }
     }
     if cfg!(target_arch = "aarch64") { "NEON" } else { "portable" }
 }
 
-/// `W` in panels of a width, for pulp to compile with more instructions.
+/// `W` in tiles of a size, for pulp to compile with more instructions.
 #[cfg(target_arch = "x86_64")]
-struct Panels<W, const WIDE: usize>(W);
+struct Tiles<M, W, const HIGH: usize, const ACROSS: usize>(M, W);
 
 #[cfg(target_arch = "x86_64")]
-impl<W: Work, const WIDE: usize> pulp::NullaryFnOnce for Panels<W, WIDE> {
+impl<M: Machine, W: Work, const HIGH: usize, const ACROSS: usize> pulp::NullaryFnOnce
+    for Tiles<M, W, HIGH, ACROSS>
+{
     type Output = W::Output;
 
     #[inline(always)]
     fn call(self) -> W::Output {
-        self.0.run::<WIDE, true>()
+        self.1.run::<M, HIGH, ACROSS>(self.0)
     }
 }
 
 /// a·b + c.
-#[cfg(feature = "flex")]
 #[inline(always)]
-pub(crate) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if FMA { a.mul_add(b, c) } else { a * b + c }
+pub(crate) fn multiply_add<M: Machine>(a: f32, b: f32, c: f32) -> f32 {
+    if M::FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// Every way that this machine can do `work`, by name.
 #[cfg(all(test, feature = "flex"))]
 pub(crate) fn every_way<W: Work + Clone>(work: &W) -> Vec<(&'static str, W::Output)> {
-    let mut ways = vec![("portable", work.clone().run::<8, false>())];
+    let mut ways = vec![("portable", portable(work.clone()))];
     #[cfg(target_arch = "x86_64")]
     {
-        let v3 = pulp::x86::V3::try_new();
-        ways.extend(v3.map(|v3| ("AVX2", v3.vectorize(Panels::<_, 16>(work.clone())))));
-        let v4 = pulp::x86::V4::try_new();
-        ways.extend(v4.map(|v4| ("AVX-512", v4.vectorize(Panels::<_, 64>(work.clone())))));
+        ways.extend(V3::try_new().map(|v3| ("AVX2", avx2(v3, work.clone()))));
+        ways.extend(V4::try_new().map(|v4| ("AVX-512", avx512(v4, work.clone()))));
     }
     ways
 }

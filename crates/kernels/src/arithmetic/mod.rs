@@ -5,11 +5,15 @@
 mod dense;
 #[cfg(feature = "flex")]
 mod functions;
+// Without products, nobody needs registers.
+#[cfg_attr(not(feature = "flex"), allow(dead_code))]
 mod machine;
 #[cfg(feature = "flex")]
 mod product;
 #[cfg(feature = "flex")]
 mod rows;
+#[cfg(feature = "flex")]
+mod tile;
 mod vectors;
 
 #[cfg(feature = "flex")]

@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
-use super::machine::multiply_add;
+use super::{
+    machine::{Lanes, Machine},
+    tile::{Factors, Panel, load, thin, tile, tiles},
+};
 
-/// Rows of a tile. Its accumulators fill half of the registers: enough to hide the time of an addition.
-const ROWS: usize = 4;
-/// Columns of a panel that is narrower than the machine's.
-const NARROW: usize = 16;
-/// Columns of the last panel, which is filled up with zeros.
+/// Rows of C that are finished before the next are begun, so that they are written and read in the first
+/// cache. A multiple of every tile's.
+const BAND: usize = 24;
+/// Columns of the last panels, which are filled up with zeros.
 const LAST: usize = 8;
 /// Rows of a tile of the last panel, where a row has few accumulators.
 const TALL: usize = 8;
@@ -18,6 +20,9 @@ const BLOCK: usize = 128;
 /// places in the cache.
 const FAR: usize = 128;
 
+/// Products of a sum that are few enough for B's factors to stay in registers.
+const THIN: usize = 4;
+
 /// A and B of a product, and what it starts from.
 #[derive(Clone, Copy)]
 pub(crate) struct Product<'a> {
@@ -25,168 +30,186 @@ pub(crate) struct Product<'a> {
     /// Length of the sums.
     pub(crate) inner: usize,
     pub(crate) columns: usize,
-    /// Entry (i, k) of A is `a[i · a_row + k · a_column]`.
+    /// `[rows, inner]`; or, transposed, `[inner, rows]`.
     pub(crate) a: &'a [f32],
-    pub(crate) a_row: usize,
-    pub(crate) a_column: usize,
     /// `[inner, columns]`.
     pub(crate) b: &'a [f32],
     /// What every row starts from, `[columns]`; zeros if empty.
     pub(crate) bias: &'a [f32],
 }
 
-/// Some rows of `N` columns of B, and the same columns of C.
-struct Panel<'a, const N: usize> {
-    b: &'a [f32],
-    b_row: usize,
+/// Rows of C that are being computed, and the products that are being added.
+struct Band<'a> {
+    rows: Range<usize>,
+    ks: Range<usize>,
     c: &'a mut [f32],
-    c_row: usize,
-    /// The first of B's rows, and their number.
-    first: usize,
-    inner: usize,
-    /// What a row of C starts from, where it does not go on from what it is.
-    start: Option<[f32; N]>,
 }
 
 impl Product<'_> {
     /// bias + A·B, `[rows, columns]`; every sum runs from the first product to the last, and a sum of
     /// nothing is 0.
     #[inline(always)]
-    pub(crate) fn compute<const WIDE: usize, const FMA: bool>(self) -> Vec<f32> {
-        if self.rows == 0 || self.inner == 0 {
-            return self.starts();
+    pub(crate) fn compute<
+        M: Machine,
+        const HIGH: usize,
+        const ACROSS: usize,
+        const TRANSPOSED: bool,
+    >(
+        self,
+        machine: M,
+    ) -> Vec<f32> {
+        let mut c = Vec::with_capacity(self.rows * self.columns);
+        if self.rows == 0 || self.inner == 0 || self.columns == 0 {
+            self.begin(self.rows, &mut c);
+            return c;
         }
-        let mut c = vec![0.0; self.rows * self.columns];
-        let mut from = 0;
-        while self.columns - from >= WIDE {
-            self.panel::<WIDE, FMA>(from, &mut c);
-            from += WIDE;
-        }
-        while WIDE > NARROW && self.columns - from >= NARROW {
-            self.panel::<NARROW, FMA>(from, &mut c);
-            from += NARROW;
-        }
-        while self.columns > from {
-            let width = LAST.min(self.columns - from);
-            self.last_panel::<FMA>(from..from + width, &mut c);
-            from += width;
+        let wide = machine.wide();
+        // One or two rows have as many sums at a time as a tile has if their panels are wider.
+        let across = match self.rows {
+            1 if M::Wide::COUNT == 8 && self.columns.is_multiple_of(64) => 8,
+            2 if M::Wide::COUNT == 8 && self.columns.is_multiple_of(32) => 4,
+            _ => ACROSS,
+        };
+        let width = across * M::Wide::COUNT;
+        let whole = self.columns - self.columns % width;
+        let last = self.pack(LAST, whole..self.columns);
+        let few = !TRANSPOSED && self.inner <= THIN;
+        let far = self.columns > FAR && self.rows > 4 * HIGH;
+        let packed = if far { self.pack(width, 0..whole) } else { Vec::new() };
+        for row in (0..self.rows).step_by(BAND) {
+            let rows = row..self.rows.min(row + BAND);
+            if whole > 0 && !(few && across == ACROSS) {
+                self.begin(rows.end, &mut c);
+            } else {
+                c.resize(rows.end * self.columns, 0.0);
+            }
+            let c = &mut c[row * self.columns..];
+            for first in (0..self.inner).step_by(BLOCK) {
+                let ks = first..self.inner.min(first + BLOCK);
+                match across {
+                    _ if across == ACROSS => {
+                        let band = Band { rows: rows.clone(), ks, c };
+                        self.panels::<_, HIGH, ACROSS, TRANSPOSED>(wide, whole, &packed, band);
+                    }
+                    8 => self.short::<_, 1, 8, TRANSPOSED>(wide, whole, ks, c),
+                    _ => self.short::<_, 2, 4, TRANSPOSED>(wide, whole, ks, c),
+                }
+            }
+            for (i, b) in last.chunks_exact(self.inner * LAST).enumerate() {
+                let from = whole + i * LAST;
+                self.last_panel::<_, TRANSPOSED>(machine.eight(), b, &rows, from, c);
+            }
         }
         c
     }
 
-    /// Columns `from..from + N` of C.
+    /// The columns of M rows, which are all there are, in panels of R registers.
     #[inline(always)]
-    fn panel<const N: usize, const FMA: bool>(self, from: usize, c: &mut [f32]) {
-        let far = self.columns > FAR && self.rows > 4 * ROWS;
-        let (c, c_row) = (&mut c[from..], self.columns);
-        let mut packed = Vec::new();
-        for first in (0..self.inner).step_by(BLOCK) {
-            let inner = BLOCK.min(self.inner - first);
-            let (b, b_row) = if far {
-                self.pack::<N>(from..from + N, first..first + inner, &mut packed);
-                (&packed[..], N)
-            } else {
-                (&self.b[first * self.columns + from..], self.columns)
-            };
-            let start = (first == 0).then(|| self.start(from..from + N));
-            self.tiles::<ROWS, N, FMA>(Panel { b, b_row, c, c_row, first, inner, start });
+    fn short<L: Lanes, const M: usize, const R: usize, const TRANSPOSED: bool>(
+        &self,
+        lanes: L,
+        whole: usize,
+        ks: Range<usize>,
+        c: &mut [f32],
+    ) {
+        for from in (0..whole).step_by(R * L::COUNT) {
+            let factors = self.factors(self.b, self.columns, from);
+            let mut panel = Panel { c, c_row: self.columns, from };
+            tile::<L, M, R, TRANSPOSED>(lanes, factors, ks.clone(), (0, 0), &mut panel);
         }
     }
 
-    /// The last columns of C, with B filled up by zeros and C written to a panel of their own.
+    /// The first columns of a band, `whole` of them, in panels of R registers.
     #[inline(always)]
-    fn last_panel<const FMA: bool>(self, columns: Range<usize>, c: &mut [f32]) {
-        let (mut b, mut sums) = (Vec::new(), vec![0.0; self.rows * LAST]);
-        self.pack::<LAST>(columns.clone(), 0..self.inner, &mut b);
-        self.tiles::<TALL, LAST, FMA>(Panel {
-            b: &b,
-            b_row: LAST,
-            c: &mut sums,
-            c_row: LAST,
-            first: 0,
-            inner: self.inner,
-            start: Some(self.start(columns.clone())),
-        });
-        for (sums, c) in sums.chunks_exact(LAST).zip(c.chunks_exact_mut(self.columns)) {
+    fn panels<L: Lanes, const HIGH: usize, const R: usize, const TRANSPOSED: bool>(
+        &self,
+        lanes: L,
+        whole: usize,
+        packed: &[f32],
+        band: Band<'_>,
+    ) {
+        let width = R * L::COUNT;
+        for from in (0..whole).step_by(width) {
+            let factors = if packed.is_empty() {
+                self.factors(self.b, self.columns, from)
+            } else {
+                self.factors(&packed[from * self.inner..][..width * self.inner], width, 0)
+            };
+            let mut panel = Panel { c: band.c, c_row: self.columns, from };
+            let (ks, rows) = (band.ks.clone(), band.rows.clone());
+            if TRANSPOSED || self.inner > THIN {
+                tiles::<L, HIGH, R, TRANSPOSED>(lanes, factors, ks, rows, &mut panel);
+                continue;
+            }
+            let a = &self.a[rows.start * self.inner..rows.end * self.inner];
+            let start = match self.bias {
+                [] => [lanes.splat(0.0); R],
+                bias => load(lanes, bias, from),
+            };
+            match self.inner {
+                1 => thin::<L, 1, R>(lanes, a, factors, start, &mut panel),
+                2 => thin::<L, 2, R>(lanes, a, factors, start, &mut panel),
+                3 => thin::<L, 3, R>(lanes, a, factors, start, &mut panel),
+                _ => thin::<L, 4, R>(lanes, a, factors, start, &mut panel),
+            }
+        }
+    }
+
+    /// The last columns of some rows of C, with B filled up by zeros and C written to a panel of its own.
+    #[inline(always)]
+    fn last_panel<L: Lanes, const TRANSPOSED: bool>(
+        &self,
+        lanes: L,
+        b: &[f32],
+        rows: &Range<usize>,
+        from: usize,
+        c: &mut [f32],
+    ) {
+        let columns = from..self.columns.min(from + LAST);
+        let mut start = [0.0; LAST];
+        start
+            .iter_mut()
+            .zip(self.bias.get(columns.clone()).unwrap_or_default())
+            .for_each(|(to, b)| *to = *b);
+        let mut sums = [start; BAND];
+        let mut panel = Panel { c: sums.as_flattened_mut(), c_row: LAST, from: 0 };
+        let factors = self.factors(b, LAST, 0);
+        tiles::<L, TALL, 1, TRANSPOSED>(lanes, factors, 0..self.inner, rows.clone(), &mut panel);
+        for (sums, c) in sums.iter().zip(c.chunks_exact_mut(self.columns)) {
             // A few numbers: a loop is quicker than a copy of a length that is not known.
             c[columns.clone()].iter_mut().zip(sums).for_each(|(c, sum)| *c = *sum);
         }
     }
 
-    /// What the rows start from, `[rows, columns]`.
-    fn starts(&self) -> Vec<f32> {
+    #[inline(always)]
+    fn factors<'a>(&'a self, b: &'a [f32], b_row: usize, from: usize) -> Factors<'a> {
+        let &Product { a, rows, inner, .. } = self;
+        Factors { a, rows, inner, b, b_row, from }
+    }
+
+    /// Appends what the rows before `end` start from.
+    #[inline(always)]
+    fn begin(&self, end: usize, c: &mut Vec<f32>) {
         if self.bias.is_empty() {
-            return vec![0.0; self.rows * self.columns];
+            c.resize(end * self.columns, 0.0);
         }
-        self.bias.repeat(self.rows)
-    }
-
-    /// What these columns start from, with zeros up to N.
-    #[inline(always)]
-    fn start<const N: usize>(&self, columns: Range<usize>) -> [f32; N] {
-        let mut start = [0.0; N];
-        if !self.bias.is_empty() {
-            start[..columns.len()].copy_from_slice(&self.bias[columns]);
-        }
-        start
-    }
-
-    /// Some columns of some rows of B, with zeros up to N.
-    #[inline(always)]
-    fn pack<const N: usize>(&self, columns: Range<usize>, rows: Range<usize>, to: &mut Vec<f32>) {
-        to.clear();
-        to.resize(rows.len() * N, 0.0);
-        let b = self.b[rows.start * self.columns..].chunks_exact(self.columns);
-        for (to, b) in to.chunks_exact_mut(N).zip(b) {
-            to.iter_mut().zip(&b[columns.clone()]).for_each(|(to, b)| *to = *b);
+        while c.len() < end * self.columns {
+            c.extend_from_slice(self.bias);
         }
     }
 
-    /// Computes a panel, in tiles of M rows and then of one.
+    /// Some columns of B, `width` by `width`, `[panels, inner, width]`, with zeros at the end.
     #[inline(always)]
-    fn tiles<const M: usize, const N: usize, const FMA: bool>(self, mut panel: Panel<'_, N>) {
-        let mut row = 0;
-        while row + M <= self.rows {
-            self.tile::<M, N, FMA>(row, &mut panel);
-            row += M;
-        }
-        while row < self.rows {
-            self.tile::<1, N, FMA>(row, &mut panel);
-            row += 1;
-        }
-    }
-
-    /// Computes M rows of a panel.
-    #[inline(always)]
-    fn tile<const M: usize, const N: usize, const FMA: bool>(
-        self,
-        row: usize,
-        panel: &mut Panel<'_, N>,
-    ) {
-        // Cut to what the loops read, so that the compiler need not look at every index. Sums and
-        // factors stay in registers since they are arrays, and no index into them is a variable.
-        let last = panel.inner - 1;
-        let a = &self.a[row * self.a_row + panel.first * self.a_column..];
-        let a = &a[..(M - 1) * self.a_row + last * self.a_column + 1];
-        let b = &panel.b[..last * panel.b_row + N];
-        let c = &mut panel.c[row * panel.c_row..][..(M - 1) * panel.c_row + N];
-        let whole = |m: &[f32], at: usize| *m[at..].first_chunk::<N>().expect("cut to size above");
-
-        let mut sums = match panel.start {
-            Some(start) => [start; M],
-            None => std::array::from_fn(|i| whole(c, i * panel.c_row)),
-        };
-        for k in 0..panel.inner {
-            let b = whole(b, k * panel.b_row);
-            for i in 0..M {
-                let a = a[i * self.a_row + k * self.a_column];
-                for j in 0..N {
-                    sums[i][j] = multiply_add::<FMA>(a, b[j], sums[i][j]);
-                }
+    fn pack(&self, width: usize, columns: Range<usize>) -> Vec<f32> {
+        let mut panels = vec![0.0; columns.len().div_ceil(width) * self.inner * width];
+        let first = columns.clone().step_by(width);
+        for (panel, first) in panels.chunks_exact_mut(self.inner * width).zip(first) {
+            let count = width.min(columns.end - first);
+            let rows = self.b.chunks_exact(self.columns);
+            for (to, row) in panel.chunks_exact_mut(width).zip(rows) {
+                to.iter_mut().zip(&row[first..][..count]).for_each(|(to, b)| *to = *b);
             }
         }
-        for (i, sums) in sums.iter().enumerate() {
-            c[i * panel.c_row..][..N].copy_from_slice(sums);
-        }
+        panels
     }
 }

@@ -1,6 +1,6 @@
 //! Arithmetic on flat vectors of parameters. Nothing here is rounded differently from machine to machine.
 
-use super::machine::{Work, best};
+use super::machine::{Machine, Work, best};
 
 /// ‖x‖₂, summed in f64.
 pub fn norm(x: &[f32]) -> f64 {
@@ -13,7 +13,7 @@ impl Work for Norm<'_> {
     type Output = f64;
 
     #[inline(always)]
-    fn run<const WIDE: usize, const FMA: bool>(self) -> f64 {
+    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) -> f64 {
         // Several sums at once, since one would wait for itself; as many on every machine.
         let mut sums = [0.0; 16];
         let chunks = self.0.chunks_exact(16);
@@ -66,7 +66,7 @@ impl Work for Adam<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const WIDE: usize, const FMA: bool>(self) {
+    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) {
         let AdamStep { betas: [β_1, β_2], size, correction, epsilon } = self.step;
         let moments = self.m.iter_mut().zip(self.v);
         for ((θ, g), (m, v)) in self.θ.iter_mut().zip(self.g).zip(moments) {
