@@ -72,13 +72,16 @@ impl Product<'_> {
         };
         let width = across * M::Wide::COUNT;
         let whole = self.columns - self.columns % width;
-        let last = self.pack(LAST, whole..self.columns);
+        // Registers of sixteen are too wide for the last panels, and four of them for a layer of 32.
+        let single = if M::Wide::COUNT > LAST { M::Wide::COUNT } else { width };
+        let middle = whole..self.columns - self.columns % single;
+        let last = self.pack(LAST, middle.end..self.columns);
         let few = !TRANSPOSED && self.inner <= THIN;
         let far = self.columns > FAR && self.rows > 4 * HIGH;
         let packed = if far { self.pack(width, 0..whole) } else { Vec::new() };
         for row in (0..self.rows).step_by(BAND) {
             let rows = row..self.rows.min(row + BAND);
-            if whole > 0 && !(few && across == ACROSS) {
+            if middle.end > 0 && !(few && across == ACROSS) {
                 self.begin(rows.end, &mut c);
             } else {
                 c.resize(rows.end * self.columns, 0.0);
@@ -86,17 +89,21 @@ impl Product<'_> {
             let c = &mut c[row * self.columns..];
             for first in (0..self.inner).step_by(BLOCK) {
                 let ks = first..self.inner.min(first + BLOCK);
+                if M::Wide::COUNT > LAST && !middle.is_empty() {
+                    let band = Band { rows: rows.clone(), ks: ks.clone(), c };
+                    self.panels::<_, TALL, 1, TRANSPOSED>(wide, middle.clone(), &[], band);
+                }
                 match across {
                     _ if across == ACROSS => {
                         let band = Band { rows: rows.clone(), ks, c };
-                        self.panels::<_, HIGH, ACROSS, TRANSPOSED>(wide, whole, &packed, band);
+                        self.panels::<_, HIGH, ACROSS, TRANSPOSED>(wide, 0..whole, &packed, band);
                     }
                     8 => self.short::<_, 1, 8, TRANSPOSED>(wide, whole, ks, c),
                     _ => self.short::<_, 2, 4, TRANSPOSED>(wide, whole, ks, c),
                 }
             }
             for (i, b) in last.chunks_exact(self.inner * LAST).enumerate() {
-                let from = whole + i * LAST;
+                let from = middle.end + i * LAST;
                 self.last_panel::<_, TRANSPOSED>(machine.eight(), b, &rows, from, c);
             }
         }
@@ -119,17 +126,17 @@ impl Product<'_> {
         }
     }
 
-    /// The first columns of a band, `whole` of them, in panels of R registers.
+    /// Some columns of a band, in panels of R registers; `packed` are those panels of B, if there are any.
     #[inline(always)]
     fn panels<L: Lanes, const HIGH: usize, const R: usize, const TRANSPOSED: bool>(
         &self,
         lanes: L,
-        whole: usize,
+        columns: Range<usize>,
         packed: &[f32],
         band: Band<'_>,
     ) {
         let width = R * L::COUNT;
-        for from in (0..whole).step_by(width) {
+        for from in columns.step_by(width) {
             let factors = if packed.is_empty() {
                 self.factors(self.b, self.columns, from)
             } else {
