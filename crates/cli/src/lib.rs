@@ -3,6 +3,7 @@
 
 mod algos;
 mod args;
+mod bench;
 mod compare;
 mod config;
 mod doctor;
@@ -11,6 +12,7 @@ mod eval;
 mod exit;
 mod gif;
 mod interrupt;
+mod machine;
 mod output;
 mod play;
 mod program;
@@ -62,6 +64,7 @@ fn run(command: Command, program: &Program, output: &mut Output) -> anyhow::Resu
         Command::Report(args) => report::run(&args, program, output),
         Command::Play(args) => play::run(&args, program, output),
         Command::Doctor(args) => doctor::run(args, program, output),
+        Command::Bench(args) => bench::run(args, program, output),
         Command::Replay(args) => replay::run(&args, program, output),
         Command::Envs(args) => envs::run(args, program, output),
         Command::Algos(args) => algos::run(args, program, output),

@@ -41,6 +41,14 @@ pub(crate) fn span(seconds: f64) -> String {
     }
 }
 
+/// How long something takes that may be over at once: three digits that matter.
+pub(crate) fn duration(seconds: f64) -> String {
+    let units = [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")];
+    let unit = units.into_iter().find(|(unit, _)| seconds >= 0.9995 * unit);
+    let (unit, name) = unit.unwrap_or(units[3]);
+    format!("{} {name}", three(seconds / unit))
+}
+
 /// A return: whole ones without decimals.
 pub(crate) fn reward(x: f64) -> String {
     if x.fract() == 0.0 && x.abs() < 1e12 { format!("{x:.0}") } else { format!("{x:.1}") }
@@ -60,6 +68,11 @@ mod tests {
         );
         let spans = [0.04, 9.94, 9.96, 61.0, 3700.0, f64::INFINITY].map(span);
         assert_eq!(spans, ["0.0 s", "9.9 s", "10 s", "1 min 01 s", "1 h 01 min", "?"]);
+        let times = [83.0, 0.9996, 0.25, 4.7e-5, 9.996e-7, 3e-8, 4e-10].map(duration);
+        assert_eq!(
+            times,
+            ["83.0 s", "1.00 s", "250 ms", "47.0 µs", "1.00 µs", "30.0 ns", "0.40 ns"]
+        );
         assert_eq!([500.0, -100.0, 9.35].map(reward), ["500", "-100", "9.3"]);
     }
 }

@@ -114,6 +114,11 @@ impl Entry {
         self.reward_threshold
     }
 
+    /// Whether many of it are stepped by physics of their own, not one after the other.
+    pub fn steps_together(&self) -> bool {
+        self.make_vector.is_some()
+    }
+
     /// The options it can be made with.
     pub fn options(&self) -> &[EnvOption] {
         &self.options
@@ -385,7 +390,9 @@ mod tests {
             "CartPole: option `sutton_barto_reward` is 3, but must be true or false"
         );
         assert!(registry.make("CartPole-v1", &options("sutton_barto_reward = true")).is_ok());
+        assert!(registry.get("CartPole-v1").unwrap().steps_together());
         let bare = Entry::new("Bare", "no options", |_| Ok(AnyEnv::new(CartPole::default())));
+        assert!(!bare.steps_together());
         let words = error(bare.make(&options("x = 1")));
         assert_eq!(words, "Bare has no option `x`: it has none");
     }

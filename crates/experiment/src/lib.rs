@@ -57,7 +57,7 @@ pub use run::Run;
 pub use run_dir::{RunDir, files};
 pub use seeds::{Seeds, SeedsError};
 pub use summary::{Passing, SeedResult, Summary};
-pub use throughput::env_steps_per_second;
+pub use throughput::{Driven, env_steps_per_second};
 pub use training::News;
 
 /// The version of this build.

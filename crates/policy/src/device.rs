@@ -90,6 +90,18 @@ impl DeviceChoice {
         }
     }
 
+    /// What a GPU calls itself; `None` for CPUs, and where it does not open or does not say.
+    pub fn hardware(self) -> Option<String> {
+        match self.resolve() {
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            choice @ (Self::Wgpu | Self::Cuda(_)) => {
+                let device = choice.open().ok()?;
+                quietly(|| device.identity()).ok().flatten().map(|identity| identity.name)
+            }
+            _ => None,
+        }
+    }
+
     /// The Cargo feature, and the name without an index.
     pub fn feature(self) -> &'static str {
         match self {
@@ -231,6 +243,8 @@ mod tests {
     fn auto_opens_the_first_device_of_this_build() {
         assert_eq!(DeviceChoice::Auto.resolve(), DeviceChoice::compiled_in()[0]);
         assert!(!DeviceChoice::Auto.open().unwrap().is_autodiff());
+        // A CPU's name is the system's business.
+        assert!(!DeviceChoice::Auto.on_host() || DeviceChoice::Auto.hardware().is_none());
     }
 
     #[test]

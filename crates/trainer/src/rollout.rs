@@ -44,6 +44,7 @@ pub(crate) struct Rollout {
 }
 
 /// Advantages, and the λ-returns that the value function learns.
+#[derive(Clone, Debug)]
 pub(crate) struct Targets {
     pub(crate) advantages: Vec<f64>,
     pub(crate) returns: Vec<f64>,

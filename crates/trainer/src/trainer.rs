@@ -10,7 +10,7 @@ use std::{
 
 use burn::tensor::Device;
 use elegante_env::{AnyEnv, DynEnv, Env, EnvError, EnvRng};
-use elegante_policy::{AnyNetwork, Policy};
+use elegante_policy::{AnyNetwork, DeviceChoice, Policy};
 
 pub use replay::Replay;
 
@@ -61,6 +61,11 @@ pub struct Restored {
 /// Rows of a minibatch that a CPU computes at once, at most: what the layers make of them should stay in
 /// the second cache until it is differentiated. A GPU wants all of them.
 const SHARD: usize = 512;
+
+/// Rows of a minibatch that `device` computes at once, at most.
+pub(crate) fn shard(device: DeviceChoice) -> usize {
+    if device.on_host() { SHARD } else { usize::MAX }
+}
 
 type Factory = Arc<dyn Fn() -> Result<AnyEnv, EnvError> + Send + Sync>;
 
@@ -160,8 +165,7 @@ impl Trainer {
         let (observation, action) = (envs[0].observation_space(), envs[0].action_space());
         let policy = config.algorithm.policy_config(&observation, &action, &config.network)?;
         let (network, guard, seed) = (&config.network, config.guard.clone(), config.run.seed);
-        let shard = if config.device.resolve().on_host() { SHARD } else { usize::MAX };
-        let steps = config.run.steps;
+        let (shard, steps) = (shard(config.device), config.run.steps);
         let setup =
             Setup { envs, policy, network, guard, seed, steps, threads, shard, device, build };
         Ok(Self {

@@ -1,5 +1,6 @@
 //! The command line, as clap reads it.
 
+mod bench;
 mod runs;
 mod training;
 
@@ -13,6 +14,7 @@ use elegante::{DeviceChoice, experiment::Request};
 
 use crate::program::ELEGANTE;
 
+pub(crate) use bench::BenchArgs;
 pub(crate) use runs::{
     CompareArgs, DoctorArgs, EvalArgs, PNG_SCALE, PlayArgs, ReplayArgs, ReportArgs,
 };
@@ -100,6 +102,8 @@ pub(crate) enum Command {
     Play(PlayArgs),
     /// Check this machine, this build and, if you like, an environment
     Doctor(DoctorArgs),
+    /// Measure how fast this machine and this build are
+    Bench(BenchArgs),
     /// Make an update that a run failed on once more, and see what went wrong
     Replay(ReplayArgs),
     /// List the environments

@@ -25,12 +25,13 @@ fn sizes() -> Vec<Work> {
         (16, 4, [256, 256], 1024),
         (64, 8, [1024, 1024], 4096),
     ]
-    .map(|(inputs, actions, hidden, rows)| Work { inputs, actions, hidden: hidden.into(), rows })
+    .map(|(inputs, actions, hidden, rows)| Work::choice(inputs, actions, &hidden, rows))
     .into()
 }
 
 fn name(work: &Work) -> String {
-    let layers = work.hidden.iter().map(ToString::to_string).collect::<Vec<_>>().join("×");
+    let layers =
+        work.policy.network.hidden.iter().map(ToString::to_string).collect::<Vec<_>>().join("×");
     format!("{layers}, batch {}", work.rows)
 }
 
@@ -58,7 +59,7 @@ pub(super) fn examine(
         );
         tell(Finding::check(part, &name, error < most, found, fix).with("error", error))?;
     }
-    if let Some(error) = fused_error(&device)? {
+    if let Some(error) = fused_error(choice)? {
         let found = format!(
             "{error:.1e} of the gradient's norm from burn's own, at most {FUSED:.0e} is allowed"
         );
@@ -70,11 +71,12 @@ pub(super) fn examine(
     let budget = Duration::from_millis(if quick { 50 } else { 400 });
     let sizes = sizes();
     for work in &sizes[..if several && !quick { sizes.len() } else { 2 }] {
-        let updates = updates_per_second(&device, work, budget)?;
+        let updates = updates_per_second(choice, work, budget)?;
         let found = format!("{} updates/s", rate_of(updates));
         tell(Finding::info(part, &name(work), found).with(UPDATES, updates))?;
     }
-    let actions = actions_per_second(&device, &sizes[0], budget)?;
+    let one = Work { rows: 1, ..sizes[0].clone() };
+    let actions = actions_per_second(choice, &one, budget)?;
     let found = format!("{} a second, one observation after the other", rate(actions));
     tell(Finding::info(part, "actions, 64×64", found).with("actions_per_second", actions))?;
     Ok(())

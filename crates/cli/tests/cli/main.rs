@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a panic here is the report
 
 mod bad_input;
+mod bench;
 mod doctor;
 mod files;
 mod harness;

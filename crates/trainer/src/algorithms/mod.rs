@@ -7,9 +7,9 @@ mod against_torch;
 mod dqn;
 #[cfg(test)]
 mod dqn_against_torch;
-mod objective;
+pub(crate) mod objective;
 mod off_policy;
-mod ppo;
+pub(crate) mod ppo;
 mod reinforce;
 
 use elegante_env::{AnyEnv, EnvRng};

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What an algorithm wants of its networks: two losses, as means over rows.
-pub(super) trait Objective: Clone + Send + 'static {
+pub(crate) trait Objective: Clone + Send + 'static {
     /// L_π, from log πθ(aₜ|sₜ).
     fn policy_loss(&self, log_prob: Tensor<1>, rows: &Shard) -> Tensor<1>;
 
@@ -29,13 +29,13 @@ pub(super) trait Objective: Clone + Send + 'static {
 
 /// A loss, what it is made of, and its gradient.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Told {
+pub(crate) struct Told {
     pub(super) loss: f64,
     pub(super) policy_loss: f64,
     pub(super) entropy: f64,
     pub(super) value_loss: f64,
     /// With respect to all parameters.
-    pub(super) gradient: Vec<f32>,
+    pub(crate) gradient: Vec<f32>,
     /// log πθ(aₜ|sₜ) of every row.
     pub(super) log_probs: Vec<f32>,
 }
@@ -69,7 +69,7 @@ impl Told {
     }
 
     /// One step of `networks` down the gradient, noted.
-    pub(super) fn descend(
+    pub(crate) fn descend(
         self,
         networks: &mut Learner<ActorCritic>,
         learning_rate: f64,
@@ -91,23 +91,52 @@ enum Part {
     Critic,
 }
 
-/// The loss of a minibatch with the networks as they are.
-pub(super) fn loss(
-    learner: &Learner<ActorCritic>,
-    batch: &Minibatch,
-    objective: &impl Objective,
-) -> Told {
-    let parts: &[Part] = match learner.module.independent_value() {
+/// What is made of a piece, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// From observations to a distribution and values.
+    Forward,
+    /// From there to one number.
+    Loss,
+    /// From there to the gradient, as one flat vector.
+    Backward,
+}
+
+/// The terms and the shard of every piece.
+fn pieces(networks: &ActorCritic, batch: &Minibatch) -> Vec<(Part, usize)> {
+    let parts: &[Part] = match networks.independent_value() {
         Some(_) => &[Part::Actor, Part::Critic],
         None => &[Part::Both],
     };
     let shards = 0..batch.0.len();
-    let pieces: Vec<_> =
-        parts.iter().flat_map(|&part| shards.clone().map(move |shard| (part, shard))).collect();
+    parts.iter().flat_map(|&part| shards.clone().map(move |shard| (part, shard))).collect()
+}
+
+/// The loss of a minibatch with the networks as they are.
+pub(crate) fn loss(
+    learner: &Learner<ActorCritic>,
+    batch: &Minibatch,
+    objective: &impl Objective,
+) -> Told {
+    let pieces = pieces(&learner.module, batch);
     let threads = learner.crew.threads().min(pieces.len());
     let mut told = Told::default();
     for piece in learner.crew.all(tasks(&learner.module, batch, objective, &pieces, threads)) {
         piece.into_iter().for_each(|piece| told.add(piece));
+    }
+    told
+}
+
+/// The same on the calling thread alone; `done` is told of every stage of every piece when it is over.
+pub(crate) fn staged_loss(
+    networks: &ActorCritic,
+    batch: &Minibatch,
+    objective: &impl Objective,
+    done: &mut impl FnMut(Stage),
+) -> Told {
+    let mut told = Told::default();
+    for (part, shard) in pieces(networks, batch) {
+        told.add(terms(networks, &batch.0[shard], objective, part, done));
     }
     told
 }
@@ -129,8 +158,9 @@ fn tasks(
         let networks = if met { replica(networks) } else { networks.clone() };
         let (batch, objective) = (batch.clone(), objective.clone());
         let task = move || {
-            let piece =
-                |&(part, shard): &(_, usize)| terms(&networks, &batch.0[shard], &objective, part);
+            let piece = |&(part, shard): &(_, usize)| {
+                terms(&networks, &batch.0[shard], &objective, part, &mut |_| ())
+            };
             mine.iter().map(piece).collect()
         };
         Box::new(task) as Task<_>
@@ -143,8 +173,14 @@ fn replica(networks: &ActorCritic) -> ActorCritic {
     params::unflatten(networks.clone(), &params::flatten(networks))
 }
 
-/// Some terms of the loss, as far as these rows make it.
-fn terms(networks: &ActorCritic, rows: &Shard, objective: &impl Objective, part: Part) -> Told {
+/// Some terms of the loss, as far as these rows make it; `done` is told of every stage when it is over.
+fn terms(
+    networks: &ActorCritic,
+    rows: &Shard,
+    objective: &impl Objective,
+    part: Part,
+    done: &mut impl FnMut(Stage),
+) -> Told {
     let weigh = |loss: Tensor<1>| if rows.share == 1.0 { loss } else { loss * rows.share };
     let [entropy_coef, value_coef] = objective.coefficients();
     let (π, value) = match part {
@@ -155,6 +191,7 @@ fn terms(networks: &ActorCritic, rows: &Shard, objective: &impl Objective, part:
         Part::Actor => (Some(rows.policy(networks)), None),
         Part::Critic => (None, Some(rows.value(networks))),
     };
+    done(Stage::Forward);
     let mut told = Told::default();
     let number = |term: &Tensor<1>| rows.share * term.clone().into_scalar::<f64>();
     let actor = π.map(|π: Distribution| {
@@ -173,6 +210,9 @@ fn terms(networks: &ActorCritic, rows: &Shard, objective: &impl Objective, part:
         (Some(actor), Some(critic)) => actor + critic,
         (actor, critic) => actor.or(critic).expect("every part has a term"),
     };
-    (told.loss, told.gradient) = differentiate(networks, weigh(total));
+    let total = weigh(total);
+    done(Stage::Loss);
+    (told.loss, told.gradient) = differentiate(networks, total);
+    done(Stage::Backward);
     told
 }

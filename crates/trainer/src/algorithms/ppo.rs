@@ -108,14 +108,14 @@ impl Ppo {
 
 /// What PPO wants of a minibatch.
 #[derive(Clone, Copy)]
-pub(super) struct Surrogate {
+pub(crate) struct Surrogate {
     pub(super) ε: f64,
     clip_value: Option<f64>,
     coefficients: [f64; 2],
 }
 
 impl Surrogate {
-    pub(super) fn new(c: &PpoConfig, ε: f64) -> Self {
+    pub(crate) fn new(c: &PpoConfig, ε: f64) -> Self {
         let coefficients = [c.entropy_coef, c.value_coef];
         Self { ε, clip_value: c.clip_value, coefficients }
     }
@@ -142,7 +142,7 @@ impl Objective for Surrogate {
 
 /// One step down the loss of one minibatch; returns how far πθ is from π_old. Where that is too far
 /// already, the step is not made.
-pub(super) fn descend(
+pub(crate) fn descend(
     c: &PpoConfig,
     networks: &mut Learner<ActorCritic>,
     batch: &Minibatch,

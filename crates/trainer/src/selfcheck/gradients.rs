@@ -1,13 +1,12 @@
 //! Autodiff against what it should say: central differences, and the same loss composed differently.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use elegante_env::EnvRng;
 use elegante_kernels::{
     Activation, dense, entropy, fused, log_softmax, mean_squared_error, pick, set_fused,
 };
-use elegante_policy::{ActionHead, ActorCritic, MlpConfig, PolicyConfig, params};
+use elegante_policy::DeviceChoice;
 
-use super::{Work, choices, host, numbers, relative_error, speed::Task};
+use super::{Update, Work, choices, host, numbers, relative_error};
 use crate::{TrainError, loss::clipped_surrogate};
 
 /// How exactly a device is asked to compute.
@@ -155,25 +154,14 @@ impl<'a> Problem<'a> {
 /// It switches fusing off and on for the whole program: nothing else should be computing.
 ///
 /// # Errors
-/// When the device can't hold the networks.
-pub fn fused_error(device: &Device) -> Result<Option<f64>, TrainError> {
-    let device = device.clone().autodiff();
-    let work = Work { inputs: 4, actions: 2, hidden: vec![64, 64], rows: 64 };
-    let network = MlpConfig { hidden: work.hidden.clone(), ..MlpConfig::default() };
-    let config =
-        PolicyConfig::new(work.inputs, ActionHead::Categorical { n: work.actions }, network);
-    let networks = ActorCritic::init(&config, &mut EnvRng::new(1), &mut EnvRng::new(2), &device)?;
-    let task = Task::new(&work, &device);
-    let gradient = || {
-        let mut gradients = task.loss(&networks).backward();
-        let flat = params::flatten_gradients(&networks, &mut gradients);
-        flat.into_iter().map(f64::from).collect::<Vec<_>>()
-    };
+/// When the device does not work or can't hold the networks.
+pub fn fused_error(device: DeviceChoice) -> Result<Option<f64>, TrainError> {
+    let update = Update::new(device, &Work::choice(4, 2, &[64, 64], 64), 1)?;
     let before = fused();
     set_fused(true);
-    let ours = gradient();
+    let ours = update.gradient();
     set_fused(false);
-    let composed = gradient();
+    let composed = update.gradient();
     set_fused(before);
     // Where nothing is fused the two are one computation.
     Ok((ours != composed).then(|| relative_error(&ours, &composed)))
@@ -182,7 +170,6 @@ pub fn fused_error(device: &Device) -> Result<Option<f64>, TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use elegante_policy::DeviceChoice;
 
     #[test]
     fn gradients_are_right_on_every_backend_compiled_in() {

@@ -1,11 +1,14 @@
 //! Questions to ask of a machine and a build before trusting them: are the gradients right on this device,
-//! and how fast is it with networks of the size in mind? `elegante doctor` asks them all.
+//! and how fast is it with networks of the size in mind? `elegante doctor` asks them all, `elegante bench`
+//! the last.
 
 mod gradients;
 mod speed;
+mod timing;
 
 pub use gradients::{Precision, fused_error, gradient_error};
-pub use speed::{Work, actions_per_second, updates_per_second};
+pub use speed::{Acting, Stages, Update, Work, actions_per_second, updates_per_second};
+pub use timing::{Timing, time};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
