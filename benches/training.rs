@@ -1,10 +1,10 @@
-//! Environment steps a second: of whole runs of REINFORCE and PPO, with fused operations and without, and
-//! of the environment alone.
+//! Environment steps a second of whole runs of REINFORCE and PPO, with fused operations and without. Their
+//! parts are in `parts`.
 //!
 //! `cargo bench -p elegante-bench --bench training`. The PyTorch program that this is compared with has one
 //! hidden layer of 32 and learns from 5000 steps at a time, so there is a run of that size too.
 
-use std::{hint::black_box, ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, time::Duration};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use elegante::{
@@ -92,31 +92,5 @@ fn ppo(c: &mut Criterion) {
     group.finish();
 }
 
-fn stepping(c: &mut Criterion) {
-    use elegante::env::{Actions, StepOut, VecEnv, VectorEnv};
-    let mut group = c.benchmark_group("cartpole alone");
-    for lanes in [1, 4, 64] {
-        let envs = vec![TimeLimit::new(CartPole::default(), 500).expect("500 steps"); lanes];
-        let mut env = VecEnv::new(envs).expect("lanes that are alike");
-        let (mut obs, mut last) = (vec![0.0; lanes * 4], vec![0.0; lanes * 4]);
-        let (mut rewards, mut endings) = (vec![0.0; lanes], vec![None; lanes]);
-        env.reset(0, &mut obs).expect("a seed is enough");
-        let actions: Vec<usize> = (0..lanes).map(|lane| lane % 2).collect();
-        group.throughput(Throughput::Elements(lanes as u64));
-        group.bench_function(format!("{lanes} lanes"), |b| {
-            b.iter(|| {
-                let out = StepOut {
-                    obs: &mut obs,
-                    final_obs: &mut last,
-                    rewards: &mut rewards,
-                    endings: &mut endings,
-                };
-                env.step(Actions::Discrete(black_box(&actions)), out).expect("actions of CartPole");
-            });
-        });
-    }
-    group.finish();
-}
-
-criterion_group!(benches, training, ppo, stepping);
+criterion_group!(benches, training, ppo);
 criterion_main!(benches);

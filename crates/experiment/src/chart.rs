@@ -19,6 +19,9 @@ pub struct Chart {
     pub x_span: Option<[f64; 2]>,
     /// The ends of the vertical axis; if not given, as far as there is anything to draw.
     pub y_span: Option<[f64; 2]>,
+    /// Whether the horizontal axis goes by powers of ten, over all that is drawn whatever `x_span` says;
+    /// what is not positive is then not drawn.
+    pub x_powers: bool,
     /// Whether the vertical axis goes by powers of ten; what is not positive is then not drawn.
     pub y_powers: bool,
     /// A dashed horizontal line, and what it is.
@@ -127,8 +130,9 @@ impl Chart {
 
     fn axes(&self, plot: &Plot, size: Size, marks: &mut Vec<Mark>) {
         let Plot { left, top, right, bottom, .. } = *plot;
-        for (at, text) in plot.x.ticks() {
-            let x = plot.place_x(at);
+        let ticks = if self.x_powers { plot.x.powers() } else { plot.x.ticks() };
+        for (at, text) in ticks {
+            let x = plot.along(at);
             marks.push(Mark::stroke(Pen::Grid, [(x, top), (x, bottom)]));
             marks.push(Mark::text((x, bottom + 18.0), text, Anchor::Middle));
         }
@@ -185,6 +189,7 @@ impl Chart {
         let points = || self.series.iter().flat_map(|s| s.thin.iter().flatten().chain(&s.line));
         let count = (size.width / 85.0).max(2.0);
         let x = match self.x_span {
+            _ if self.x_powers => Axis::of_powers(points().map(|(x, _)| *x)),
             Some(ends) => Axis::over(ends, count, false),
             None => Axis::over(points().map(|(x, _)| *x).chain([0.0]), count, false),
         };
@@ -206,6 +211,7 @@ impl Chart {
 struct Plot {
     x: Axis,
     y: Axis,
+    x_powers: bool,
     y_powers: bool,
     left: f64,
     top: f64,
@@ -233,6 +239,7 @@ impl Plot {
             height,
             x,
             y,
+            x_powers: chart.x_powers,
             y_powers: chart.y_powers,
         }
     }
@@ -242,7 +249,12 @@ impl Plot {
     }
 
     fn place_x(&self, x: f64) -> f64 {
-        self.left + (self.right - self.left) * self.x.share(x)
+        self.along(if self.x_powers { x.log10() } else { x })
+    }
+
+    /// Where a tick of the horizontal axis stands.
+    fn along(&self, tick: f64) -> f64 {
+        self.left + (self.right - self.left) * self.x.share(tick)
     }
 
     fn place_y(&self, y: f64) -> f64 {
@@ -319,8 +331,22 @@ mod tests {
     }
 
     #[test]
+    fn equal_factors_are_equal_distances_on_an_axis_of_powers() {
+        let line = vec![(0.0, 1.0), (1.0, 1.0), (10.0, 1.0), (1000.0, 1.0)];
+        let series = vec![Series { line, ..Series::default() }];
+        let chart = Chart { x_powers: true, series, ..Chart::default() };
+        let plot = Plot::of(&chart, Size::FILE);
+        let [a, b, c] = [1.0, 10.0, 1000.0].map(|x| plot.place_x(x));
+        assert_eq!((a, c), (plot.left, plot.right));
+        assert!((2.0 * (b - a) - (c - b)).abs() < 1e-9);
+        let svg = chart.to_svg();
+        assert!(svg.contains(">1</text>") && svg.contains(">100</text>"), "{svg}");
+        assert!(!svg.contains("inf") && !svg.contains("NaN"), "nothing stands at 0: {svg}");
+    }
+
+    #[test]
     fn all_marks_of_all_sizes_are_inside() {
-        let powers = Chart { y_powers: true, ..chart() };
+        let powers = Chart { x_powers: true, y_powers: true, ..chart() };
         for size in [Size::FILE, Size::WIDE, Size::NARROW, Size::SMALL] {
             for figure in [chart().sized(size), powers.sized(size)] {
                 for mark in &figure.marks {
