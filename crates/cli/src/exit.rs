@@ -56,6 +56,8 @@ fn run(error: &RunError) -> bool {
         RunError::Busy { .. } | RunError::Steps { .. } => true,
         RunError::NotAnExperiment { .. } | RunError::NoExperiment { .. } => true,
         RunError::NoFailure { .. } => true,
+        RunError::NotAStudy { .. } | RunError::NoStudy { .. } => true,
+        RunError::OtherStudy { .. } | RunError::NoProposal { .. } => true,
         RunError::NothingToReport { .. } | RunError::Twice { .. } => true,
         RunError::Config(error) => config(error),
         RunError::Policy(error) => policy(error),

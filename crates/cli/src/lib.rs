@@ -23,6 +23,7 @@ mod resume;
 mod seeds;
 mod text;
 mod train;
+mod tune;
 
 use std::{env, process::ExitCode, time::Instant};
 
@@ -59,6 +60,7 @@ fn run(command: Command, program: &Program, output: &mut Output) -> anyhow::Resu
     match command {
         Command::Train(args) => train::run(args, program, output),
         Command::Resume(args) => resume::run(args, program, output),
+        Command::Tune(args) => tune::run(args, program, output),
         Command::Eval(args) => eval::run(&args, program, output),
         Command::Compare(args) => compare::run(&args, output),
         Command::Report(args) => report::run(&args, program, output),

@@ -116,6 +116,29 @@ impl ExperimentConfig {
         Ok(config)
     }
 
+    /// The same with other values for some settings; `origin` is where errors say that they were given.
+    /// The environment's options stay as they are.
+    ///
+    /// # Errors
+    /// When a setting is not known, or its value is not right, by itself or with the others.
+    pub(crate) fn with(
+        &self,
+        registry: &Registry,
+        settings: &BTreeMap<String, Value>,
+        origin: &Origin,
+    ) -> Result<Self, ConfigError> {
+        let entry = registry.get(&self.env)?;
+        let algo = AlgorithmInfo::find(&self.algo)?;
+        let schema = Schema::new(&entry, algo);
+        let mut layers = Layers { schema: &schema, algo, values: BTreeMap::new() };
+        let table = self.to_table().map_err(|e| ConfigError::NotToml { reason: e.to_string() })?;
+        layers.file(table, &Origin::File(PathBuf::new()))?;
+        for (key, value) in settings {
+            layers.set(key, value.clone(), origin)?;
+        }
+        layers.build(entry.id())
+    }
+
     /// What makes this experiment's environments.
     ///
     /// # Errors
@@ -161,7 +184,7 @@ fn read_table(path: &PathBuf) -> Result<Table, ConfigError> {
     parse(&fs::read_to_string(path).map_err(read)?, path)
 }
 
-fn parse(text: &str, path: &Path) -> Result<Table, ConfigError> {
+pub(crate) fn parse(text: &str, path: &Path) -> Result<Table, ConfigError> {
     text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
         path: path.to_owned(),
         message: error.to_string().trim_end().to_owned(),
@@ -226,17 +249,7 @@ impl Layers<'_> {
             expected,
             origin: origin.clone(),
         };
-        let section = key.split('.').next().unwrap_or(key);
-        let stranger = ALGORITHMS.iter().find(|info| info.id == section && section != self.algo.id);
-        if let Some(info) = stranger {
-            let (key, origin) = (key.to_owned(), origin.clone());
-            return Err(ConfigError::OtherAlgorithm {
-                key,
-                of: info.id,
-                algo: self.algo.id,
-                origin,
-            });
-        }
+        not_of_another(self.algo, key, origin)?;
         if self.schema.is_section(key) {
             let inside = self.schema.in_section(key).next().map(super::schema::Field::key);
             let example = inside.unwrap_or_else(|| key.to_owned());
@@ -347,6 +360,24 @@ impl Layers<'_> {
                 origin: Origin::Default,
             },
         }
+    }
+}
+
+/// Refuses a setting of another algorithm than `algo`.
+pub(crate) fn not_of_another(
+    algo: &AlgorithmInfo,
+    key: &str,
+    origin: &Origin,
+) -> Result<(), ConfigError> {
+    let section = key.split('.').next().unwrap_or(key);
+    match ALGORITHMS.iter().find(|info| info.id == section && section != algo.id) {
+        None => Ok(()),
+        Some(info) => Err(ConfigError::OtherAlgorithm {
+            key: key.to_owned(),
+            of: info.id,
+            algo: algo.id,
+            origin: origin.clone(),
+        }),
     }
 }
 

@@ -31,6 +31,8 @@ struct Line {
     #[serde(default)]
     update: u64,
     #[serde(default)]
+    steps: u64,
+    #[serde(default)]
     seconds: f64,
     mean_return: Option<f64>,
 }
@@ -100,6 +102,23 @@ impl Kept {
     }
 }
 
+/// The evaluations that the log at `path` tells of, as far as its lines are whole: steps and mean
+/// returns.
+///
+/// # Errors
+/// When it can't be read.
+pub(crate) fn evaluations(path: &Path) -> Result<Vec<(u64, f64)>, RunError> {
+    let mut found = Vec::new();
+    for_each_line(path, |text| {
+        let Ok(line) = serde_json::from_slice::<Line>(text) else { return Ok(false) };
+        if line.event == "evaluation" {
+            found.extend(line.mean_return.map(|mean_return| (line.steps, mean_return)));
+        }
+        Ok(true)
+    })?;
+    Ok(found)
+}
+
 /// Calls `each` with every whole line, its line break included, for as long as it answers true.
 fn for_each_line(
     path: &Path,
@@ -159,6 +178,15 @@ mod tests {
         assert!(error.contains("metrics.jsonl: "), "{error}");
         let error = until(3, 2).unwrap_err().to_string();
         assert!(error.ends_with("it has 1 episodes, and 2 have ended"), "{error}");
+    }
+
+    #[test]
+    fn evaluations_are_told_up_to_where_the_log_is_torn() {
+        let dir = logs(&(METRICS.join("\n") + "\n{\"event\":\"evaluation\",\"steps\":24"), "");
+        let path = dir.path().join(files::METRICS);
+        assert_eq!(evaluations(&path).unwrap(), [(8, 7.5), (16, -3.0)]);
+        fs::write(&path, "").unwrap();
+        assert_eq!(evaluations(&path).unwrap(), []);
     }
 
     #[test]

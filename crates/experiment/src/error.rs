@@ -19,6 +19,8 @@ pub enum Origin {
     Set,
     /// By a flag of its own, `--steps` for example.
     Flag(String),
+    /// In the search space that is part of the program.
+    Space,
     /// Nowhere: it is the default.
     Default,
 }
@@ -30,6 +32,7 @@ impl fmt::Display for Origin {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Set => f.write_str("--set"),
             Self::Flag(flag) => f.write_str(flag),
+            Self::Space => f.write_str("the usual search space"),
             Self::Default => f.write_str("the defaults"),
         }
     }
@@ -96,6 +99,24 @@ pub enum ConfigError {
         expected: String,
         /// Where it was given.
         origin: Origin,
+    },
+    /// A search space that makes no sense.
+    #[error("{origin}: {key}: {reason}")]
+    Space {
+        /// The setting.
+        key: String,
+        /// What is wrong with its values, and what would do.
+        reason: String,
+        /// Where it was given.
+        origin: Origin,
+    },
+    /// An algorithm whose settings nobody has laid out for a search.
+    #[error(
+        "no search space for {algo} is part of the program: write one and give it with --space, a line for each setting, such as {algo}.gamma = {{ low = 0.9, high = 0.999 }}"
+    )]
+    NoSpace {
+        /// The algorithm.
+        algo: String,
     },
     /// No such algorithm.
     #[error("unknown algorithm `{name}`; the nearest are {}", .nearest.join(", "))]
@@ -264,6 +285,36 @@ pub enum RunError {
     Twice {
         /// What was given again.
         path: PathBuf,
+    },
+    /// The directory of a new search holds something else.
+    #[error("{} is not empty and does not hold a search of elegante: give another directory", .path.display())]
+    NotAStudy {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There is no search.
+    #[error("{}: no such search: a search is a directory that `elegante tune` made, with tune.json in it", .path.display())]
+    NoStudy {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// Another search than the one in the directory was asked for.
+    #[error("{} holds a search that was begun otherwise: {differs}: give another directory, or go on with it as it is with --resume", .path.display())]
+    OtherStudy {
+        /// The directory.
+        path: PathBuf,
+        /// What is not the same.
+        differs: &'static str,
+    },
+    /// No configuration of a search space could be used.
+    #[error("{}: none of {attempts} configurations drawn from it can be used: {reason}", .path.display())]
+    NoProposal {
+        /// The space.
+        path: PathBuf,
+        /// How many were drawn.
+        attempts: u64,
+        /// What was wrong with the last.
+        reason: String,
     },
     /// A figure can't be drawn as pixels.
     #[error("the figure `{title}` can't be written as PNG: {reason}")]

@@ -154,6 +154,22 @@ impl ExperimentDir {
         Ok((dir, config, info))
     }
 
+    /// Takes the directory of an experiment, which must exist, and writes down what it is, whether that has
+    /// been done before or not; its runs are left as they are.
+    ///
+    /// # Errors
+    /// When another process is at work on it, or a file can't be written.
+    pub(crate) fn prepare(
+        path: PathBuf,
+        config: &ExperimentConfig,
+        seeds: &Seeds,
+        registry: &Registry,
+    ) -> Result<Self, RunError> {
+        let dir = Self::take(path)?;
+        dir.begin(config, seeds, registry)?;
+        Ok(dir)
+    }
+
     fn take(path: PathBuf) -> Result<Self, RunError> {
         Ok(Self { _lock: Arc::new(Lock::take(&path)?), path })
     }

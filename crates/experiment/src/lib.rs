@@ -35,6 +35,7 @@ pub mod statistics;
 mod summary;
 mod throughput;
 mod training;
+pub mod tune;
 
 pub use algorithms::{ALGORITHMS, AlgorithmInfo};
 pub use chart::{Chart, Series};

@@ -105,6 +105,14 @@ impl RunDir {
         Ok(dir)
     }
 
+    /// Refuses a directory that another process is at work on, and leaves it as it is.
+    ///
+    /// # Errors
+    /// [`RunError::Busy`].
+    pub fn free(path: &Path) -> Result<(), RunError> {
+        Lock::check(path)
+    }
+
     fn take(path: PathBuf) -> Result<Self, RunError> {
         Ok(Self { _lock: Arc::new(Lock::take(&path)?), path })
     }
@@ -195,9 +203,15 @@ pub(crate) fn remove_files(dir: &Path, names: &[&str]) -> Result<(), RunError> {
 /// Whether anything is in `path`; what does not exist is empty, and so is what a process left that was
 /// killed before it had written its first file.
 pub(crate) fn occupied(path: &Path) -> Result<bool, RunError> {
+    occupied_by_others(path, &[])
+}
+
+/// The same where files of these names are no obstacle either.
+pub(crate) fn occupied_by_others(path: &Path, ours: &[&str]) -> Result<bool, RunError> {
     let of_nobody = |entry: &fs::DirEntry| {
         let name = entry.file_name();
-        name == files::LOCK || name.to_str().is_some_and(is_unfinished)
+        name == files::LOCK
+            || name.to_str().is_some_and(|name| is_unfinished(name) || ours.contains(&name))
     };
     match fs::read_dir(path) {
         Ok(entries) => {

@@ -29,6 +29,11 @@ pub struct SeedsError {
 }
 
 impl Seeds {
+    /// These seeds, which are different ones.
+    pub(crate) fn of(seeds: Vec<u64>) -> Self {
+        Self(seeds)
+    }
+
     /// The seeds.
     pub fn as_slice(&self) -> &[u64] {
         &self.0

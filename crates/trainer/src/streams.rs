@@ -24,6 +24,8 @@ pub enum Purpose {
     Shuffle = 6,
     /// Transitions drawn from a replay buffer.
     Replay = 7,
+    /// Settings that a search for good ones draws.
+    Search = 32,
 }
 
 /// The stream of `seed` for `purpose` and, where there are several, this `lane`.

@@ -3,6 +3,7 @@
 mod bench;
 mod runs;
 mod training;
+mod tune;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub(crate) use runs::{
     CompareArgs, DoctorArgs, EvalArgs, PNG_SCALE, PlayArgs, ReplayArgs, ReportArgs,
 };
 pub(crate) use training::{ResumeArgs, TrainArgs};
+pub(crate) use tune::TuneArgs;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -92,6 +94,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Go on with a run or an experiment that was stopped, by whatever it was
     Resume(ResumeArgs),
+    /// Search for settings that train better
+    Tune(TuneArgs),
     /// Evaluate a trained policy on episodes it has never seen
     Eval(EvalArgs),
     /// Compare two experiments of many seeds each

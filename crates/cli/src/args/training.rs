@@ -179,9 +179,7 @@ impl TrainArgs {
         ];
         for (name, number) in numbers {
             if let Some(number) = number {
-                let value = i64::try_from(number)
-                    .map_or(toml::Value::Float(number as f64), toml::Value::Integer);
-                request.flags.push(flag(name, value));
+                request.flags.push(flag(name, whole(number)));
             }
         }
         for (name, given) in [("--tensorboard", self.tensorboard), ("--csv", self.csv)] {
@@ -199,8 +197,13 @@ impl TrainArgs {
     }
 }
 
+/// A number as a configuration has it; one that is too large for it is refused there.
+pub(super) fn whole(number: u64) -> toml::Value {
+    i64::try_from(number).map_or(toml::Value::Float(number as f64), toml::Value::Integer)
+}
+
 /// The flag's name is the setting's, but for the dashes and a table's name.
-fn flag(flag: &str, value: toml::Value) -> Flag {
+pub(super) fn flag(flag: &str, value: toml::Value) -> Flag {
     let key = match flag {
         "--checkpoint-every" => "checkpoints.every_steps".to_owned(),
         _ => flag.trim_start_matches('-').replace('-', "_"),

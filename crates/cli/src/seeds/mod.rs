@@ -1,7 +1,7 @@
 //! `elegante train --seeds`, and `resume` of what it makes: many seeds as one experiment.
 
 mod board;
-mod workers;
+pub(crate) mod workers;
 
 use std::{
     io,
@@ -30,10 +30,10 @@ use board::Board;
 use workers::{Leashes, Start, Task};
 
 /// Ctrl-C is seen at the latest after this long.
-const ATTENTION: Duration = Duration::from_millis(100);
+pub(crate) const ATTENTION: Duration = Duration::from_millis(100);
 
 /// What comes from the run of a seed.
-enum Report {
+pub(crate) enum Report {
     /// It has been started.
     Began,
     /// One of its JSON lines.
@@ -132,19 +132,29 @@ fn task(
     dir: &ExperimentDir,
     program: &Program,
 ) -> Task {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // A GPU computes for one at a time.
-    let gpu = matches!(config.train.device.resolve(), DeviceChoice::Wgpu | DeviceChoice::Cuda(_));
-    let jobs = jobs.map_or(if gpu { 1 } else { cores }, usize::from);
-    let jobs = jobs.min(runs.len()).max(1);
+    let (jobs, threads) = side_by_side(jobs, runs.len(), config);
     Task {
         runs,
         jobs,
         name: program.name.clone(),
         env: config.env.clone(),
         config: dir.file(experiment_files::CONFIG),
-        threads: (cores / jobs).max(1),
+        threads,
     }
+}
+
+/// How many of so many runs go on side by side, and the threads for each.
+pub(crate) fn side_by_side(
+    jobs: Option<u16>,
+    runs: usize,
+    config: &ExperimentConfig,
+) -> (usize, usize) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // A GPU computes for one at a time.
+    let gpu = matches!(config.train.device.resolve(), DeviceChoice::Wgpu | DeviceChoice::Cuda(_));
+    let jobs = jobs.map_or(if gpu { 1 } else { cores }, usize::from);
+    let jobs = jobs.min(runs).max(1);
+    (jobs, (cores / jobs).max(1))
 }
 
 /// Trains every seed and shows it; whether any of them failed.

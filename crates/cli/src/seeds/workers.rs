@@ -21,28 +21,29 @@ use super::Report;
 use crate::program::this_program;
 
 /// Processes that have been started and are wanted: each ends when its standard input does.
-pub(super) struct Leashes(Mutex<Option<HashMap<u64, ChildStdin>>>);
+pub(crate) struct Leashes(Mutex<Option<HashMap<u64, ChildStdin>>>);
 
 impl Leashes {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Mutex::new(Some(HashMap::new())))
     }
 
-    /// Lets the process of `seed` go with the others from now on; at once if they are gone.
-    fn hold(&self, seed: u64, input: ChildStdin) {
-        self.with(|held| held.as_mut().map(|held| held.insert(seed, input)));
+    /// Lets the process of this number go with the others from now on; at once if they are gone.
+    fn hold(&self, number: u64, input: ChildStdin) {
+        self.with(|held| held.as_mut().map(|held| held.insert(number, input)));
     }
 
-    fn forget(&self, seed: u64) {
-        self.with(|held| held.as_mut().and_then(|held| held.remove(&seed)));
+    /// Asks the process of this number for a clean end, if it has not come to one.
+    pub(crate) fn forget(&self, number: u64) {
+        self.with(|held| held.as_mut().and_then(|held| held.remove(&number)));
     }
 
     /// Asks all processes for a clean end; none is begun any more.
-    pub(super) fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         self.with(Option::take);
     }
 
-    fn closed(&self) -> bool {
+    pub(crate) fn closed(&self) -> bool {
         self.with(|held| held.is_none())
     }
 
@@ -53,24 +54,24 @@ impl Leashes {
 }
 
 /// The runs, and how each of them is started.
-pub(super) struct Task {
+pub(crate) struct Task {
     /// Seeds, their directories and how they are started.
-    pub(super) runs: Vec<(u64, PathBuf, Start)>,
+    pub(crate) runs: Vec<(u64, PathBuf, Start)>,
     /// Runs side by side.
-    pub(super) jobs: usize,
+    pub(crate) jobs: usize,
     /// The name that this program goes by.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The environment.
-    pub(super) env: String,
+    pub(crate) env: String,
     /// The resolved configuration.
-    pub(super) config: PathBuf,
+    pub(crate) config: PathBuf,
     /// Threads for each run.
-    pub(super) threads: usize,
+    pub(crate) threads: usize,
 }
 
 /// How a run is started.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Start {
+pub(crate) enum Start {
     /// From its beginning; with `force` it may replace an older run.
     Train { force: bool },
     /// From where it was stopped, to this many steps in all.
@@ -79,7 +80,7 @@ pub(super) enum Start {
 
 /// Starts the run of every seed and calls `on_report` with all that they say and, from time to time,
 /// with nothing.
-pub(super) fn run(
+pub(crate) fn run(
     task: &Task,
     leashes: &Leashes,
     mut on_report: impl FnMut(Option<(u64, Report)>),
@@ -119,8 +120,21 @@ fn follow(
     leashes: &Leashes,
     reports: &Sender<(u64, Report)>,
 ) -> Result<(), String> {
-    let seed = run.0;
-    let mut child = command(task, run).and_then(|mut command| command.spawn());
+    attend(command(task, run), run.0, leashes, |report| {
+        // The receiver outlives this thread.
+        let _ = reports.send((run.0, report));
+    })
+}
+
+/// Runs a process on the leash of this number to its end, and tells what it says. The error says why it
+/// did not get there.
+pub(crate) fn attend(
+    command: io::Result<Command>,
+    number: u64,
+    leashes: &Leashes,
+    mut tell: impl FnMut(Report),
+) -> Result<(), String> {
+    let mut child = command.and_then(|mut command| command.spawn());
     let child = child.as_mut().map_err(|error| format!("it can't be started: {error}"))?;
     let (Some(input), Some(lines), Some(mut remarks)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -128,8 +142,8 @@ fn follow(
         return Err("its process has no standard streams".into());
     };
     // Where it is not wanted any more, its input ends here.
-    leashes.hold(seed, input);
-    let _ = reports.send((seed, Report::Began));
+    leashes.hold(number, input);
+    tell(Report::Began);
     let said = thread::scope(|scope| {
         let said = scope.spawn(move || {
             let mut text = Vec::new();
@@ -138,15 +152,15 @@ fn follow(
             String::from_utf8_lossy(&text).into_owned()
         });
         for line in BufReader::new(lines).lines().map_while(Result::ok) {
-            let _ = reports.send((seed, Report::Line(line)));
+            tell(Report::Line(line));
         }
         said.join().unwrap_or_default()
     });
     for warning in said.lines().filter_map(|line| line.strip_prefix("warning: ")) {
-        let _ = reports.send((seed, Report::Warning(warning.to_owned())));
+        tell(Report::Warning(warning.to_owned()));
     }
     let status = child.wait();
-    leashes.forget(seed);
+    leashes.forget(number);
     match status {
         Ok(status) if status.success() || status.code() == Some(INTERRUPTED) => Ok(()),
         Ok(status) => Err(reason(&said, status)),
@@ -166,7 +180,11 @@ fn reason(said: &str, status: ExitStatus) -> String {
     }
 }
 
-fn command(task: &Task, (seed, dir, start): &(u64, PathBuf, Start)) -> io::Result<Command> {
+/// What trains a seed.
+pub(crate) fn command(
+    task: &Task,
+    (seed, dir, start): &(u64, PathBuf, Start),
+) -> io::Result<Command> {
     let mut command = this_program(&task.name)?;
     let (seed, threads) = (seed.to_string(), task.threads.to_string());
     match start {

@@ -15,3 +15,4 @@ mod resume;
 mod seeds;
 mod show;
 mod train;
+mod tune;
