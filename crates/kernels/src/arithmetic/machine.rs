@@ -50,13 +50,13 @@ pub(crate) trait Lanes: Copy {
     fn registers_mut(self, x: &mut [f32]) -> &mut [Self::Register];
 }
 
-/// What every CPU has, and what the compiler makes of it.
+/// What every CPU has, and what the compiler makes of it: N numbers at a time.
 #[derive(Clone, Copy)]
-pub(crate) struct Plain<const FMA: bool>;
+pub(crate) struct Plain<const FMA: bool, const N: usize = 8>;
 
-impl<const FMA: bool> Machine for Plain<FMA> {
+impl<const FMA: bool, const N: usize> Machine for Plain<FMA, N> {
     type Wide = Self;
-    type Eight = Self;
+    type Eight = Plain<FMA>;
     const FMA: bool = FMA;
 
     #[inline(always)]
@@ -65,35 +65,35 @@ impl<const FMA: bool> Machine for Plain<FMA> {
     }
 
     #[inline(always)]
-    fn eight(self) -> Self {
-        self
+    fn eight(self) -> Plain<FMA> {
+        Plain
     }
 }
 
-impl<const FMA: bool> Lanes for Plain<FMA> {
-    type Register = [f32; 8];
-    const COUNT: usize = 8;
+impl<const FMA: bool, const N: usize> Lanes for Plain<FMA, N> {
+    type Register = [f32; N];
+    const COUNT: usize = N;
 
     #[inline(always)]
-    fn splat(self, x: f32) -> [f32; 8] {
-        [x; 8]
+    fn splat(self, x: f32) -> [f32; N] {
+        [x; N]
     }
 
     #[inline(always)]
-    fn multiply_add(self, a: [f32; 8], b: [f32; 8], mut c: [f32; 8]) -> [f32; 8] {
-        for i in 0..8 {
+    fn multiply_add(self, a: [f32; N], b: [f32; N], mut c: [f32; N]) -> [f32; N] {
+        for i in 0..N {
             c[i] = multiply_add::<Self>(a[i], b[i], c[i]);
         }
         c
     }
 
     #[inline(always)]
-    fn registers(self, x: &[f32]) -> &[[f32; 8]] {
+    fn registers(self, x: &[f32]) -> &[[f32; N]] {
         x.as_chunks().0
     }
 
     #[inline(always)]
-    fn registers_mut(self, x: &mut [f32]) -> &mut [[f32; 8]] {
+    fn registers_mut(self, x: &mut [f32]) -> &mut [[f32; N]] {
         x.as_chunks_mut().0
     }
 }
@@ -249,7 +249,9 @@ pub(crate) fn multiply_add<M: Machine>(a: f32, b: f32, c: f32) -> f32 {
 /// Every way that this machine can do `work`, by name.
 #[cfg(all(test, feature = "flex"))]
 pub(crate) fn every_way<W: Work + Clone>(work: &W) -> Vec<(&'static str, W::Output)> {
-    let mut ways = vec![("portable", portable(work.clone()))];
+    // The shape of AVX-512's products, wherever the test runs.
+    let sixteen = work.clone().run::<_, 4, 4>(Plain::<false, 16>);
+    let mut ways = vec![("portable", portable(work.clone())), ("sixteen at a time", sixteen)];
     #[cfg(target_arch = "x86_64")]
     {
         ways.extend(V3::try_new().map(|v3| ("AVX2", avx2(v3, work.clone()))));
