@@ -1,5 +1,4 @@
-//! DQN in its forms learns what there is to learn, to thresholds that a broken implementation misses
-//! (`docs/testing.md` says which break is caught by which test).
+//! DQN in its forms learns what there is to learn, to thresholds that a broken implementation misses.
 
 use std::ops::ControlFlow;
 
