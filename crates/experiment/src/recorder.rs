@@ -12,7 +12,7 @@ use elegante_trainer::{Evaluation, Event, Progress, Stop, Trainer};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    COMMIT, ExperimentConfig, RunDir, RunError, VERSION,
+    COMMIT, ExperimentConfig, Requests, RunDir, RunError, VERSION,
     checkpoints::Cadence,
     cut::Kept,
     experiment::write_json,
@@ -132,6 +132,7 @@ pub struct Recorder {
     pub(crate) best: Best,
     /// Whether the disk has been full since the last time that everything could be written.
     pub(crate) no_room: bool,
+    pub(crate) requests: Requests,
     process_began: Instant,
     began: Instant,
     /// Seconds trained before this process.
@@ -200,6 +201,7 @@ impl Recorder {
             cadence: Cadence::new(&config.checkpoints, 0),
             best: Best::of(None),
             no_room: false,
+            requests: Requests::default(),
             process_began,
             began: Instant::now(),
             earlier: Duration::ZERO,
@@ -210,6 +212,16 @@ impl Recorder {
     /// The run's directory.
     pub fn dir(&self) -> &RunDir {
         &self.dir
+    }
+
+    /// Answers these requests from now on.
+    pub fn heed(&mut self, requests: Requests) {
+        self.requests = requests;
+    }
+
+    /// Leaves `idle` out of the time of the training.
+    pub(crate) fn leave_out(&mut self, idle: Duration) {
+        self.began += idle;
     }
 
     /// Writes down an event of the training. What can't be written yet is kept.

@@ -1,6 +1,9 @@
 //! Training with everything written down as it goes: logs, checkpoints, the best policy.
 
-use std::ops::ControlFlow;
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
 
 use elegante_policy::write_atomic;
 use elegante_trainer::{Event, Stop, Trainer};
@@ -17,7 +20,22 @@ pub enum News<'a> {
     Warning(&'a str),
     /// Something that is good to know.
     Note(&'a str),
+    /// A checkpoint has been written, after so many steps.
+    Checkpoint(u64),
+    /// The policy that [`Requests::policy`](crate::Requests::policy) asked for, as the bytes of its file.
+    Policy {
+        /// Steps of the run so far.
+        steps: u64,
+        /// What `Policy::from_safetensors` reads.
+        bytes: &'a [u8],
+    },
+    /// The training waits, as [`Requests::pause`](crate::Requests::pause) asked for: told when it begins to
+    /// and ten times a second from then on, so that it can be ended.
+    Paused,
 }
+
+/// How often a training that waits asks whether it is to end.
+const ATTENTION: Duration = Duration::from_millis(100);
 
 /// The policy of the best evaluation so far.
 #[derive(Debug)]
@@ -73,7 +91,11 @@ impl Recorder {
             match stop {
                 Err(error) => return Err(self.failed(trainer, error.into(), &mut on_news)),
                 Ok(Stop::Asked) if !asked => {
-                    if self.between(trainer, &mut on_news)?.is_break() {
+                    let answer = match self.between(trainer, &mut on_news)? {
+                        ControlFlow::Continue(()) => self.pause(trainer, &mut on_news)?,
+                        end => end,
+                    };
+                    if answer.is_break() {
                         self.checkpoint(trainer)?;
                         return Ok(StopReason::Interrupted);
                     }
@@ -107,7 +129,7 @@ impl Recorder {
 
     /// Whether there is something to be done between two updates.
     fn due(&self) -> bool {
-        self.best.found || self.cadence.due(self.steps)
+        self.requests.any() || self.best.found || self.cadence.due(self.steps)
     }
 
     /// What is due between two updates.
@@ -118,11 +140,23 @@ impl Recorder {
     ) -> Result<ControlFlow<()>, RunError> {
         let kept = self.keep_best(trainer);
         let mut answer = self.or_wait(kept, on_news)?;
-        if self.cadence.due(self.steps) {
+        let wanted = self.requests.take();
+        if wanted.policy && self.show_policy(trainer, on_news).is_break() {
+            answer = ControlFlow::Break(());
+        }
+        if wanted.checkpoint || self.cadence.due(self.steps) {
             let written = self.checkpoint(trainer);
             self.cadence.made(self.steps);
             let recovered = self.no_room && written.is_ok();
-            if self.or_wait(written, on_news)?.is_break() {
+            let told = match &written {
+                Ok(()) => on_news(News::Checkpoint(self.steps)),
+                // Once more than others: somebody waits for it.
+                Err(error) if wanted.checkpoint && self.no_room && error.no_room() => {
+                    on_news(News::Warning(&error.to_string()))
+                }
+                Err(_) => ControlFlow::Continue(()),
+            };
+            if self.or_wait(written, on_news)?.is_break() || told.is_break() {
                 answer = ControlFlow::Break(());
             }
             if recovered {
@@ -131,6 +165,43 @@ impl Recorder {
             }
         }
         Ok(answer)
+    }
+
+    /// Waits for as long as it is asked to, and does meanwhile what is due. The clocks of the training stand
+    /// still.
+    fn pause(
+        &mut self,
+        trainer: &mut Trainer,
+        on_news: &mut impl FnMut(News<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, RunError> {
+        if !self.requests.paused() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let (trained, began) = (trainer.elapsed(), Instant::now());
+        let mut answer = ControlFlow::Continue(());
+        while self.requests.paused() && answer.is_continue() {
+            answer = on_news(News::Paused);
+            if answer.is_continue() {
+                self.requests.wait(ATTENTION);
+                answer = self.between(trainer, on_news)?;
+            }
+        }
+        trainer.set_clock(trained);
+        self.leave_out(began.elapsed());
+        Ok(answer)
+    }
+
+    /// Tells the policy. One that can't be written down, since its weights are not finite, ends the training
+    /// by itself at the next update.
+    fn show_policy(
+        &self,
+        trainer: &Trainer,
+        on_news: &mut impl FnMut(News<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        match trainer.policy().to_safetensors() {
+            Ok(bytes) => on_news(News::Policy { steps: self.steps, bytes: &bytes }),
+            Err(_) => ControlFlow::Continue(()),
+        }
     }
 
     /// Lets a full disk be, with a warning at the first time; any other error is one.

@@ -362,7 +362,12 @@ impl Trainer {
     }
 
     fn seconds(&self) -> f64 {
-        (self.earlier + self.began.elapsed()).as_secs_f64()
+        self.elapsed().as_secs_f64()
+    }
+
+    /// How long the run has taken so far, as the seconds of the metrics count.
+    pub fn elapsed(&self) -> Duration {
+        self.earlier + self.began.elapsed()
     }
 
     /// Lets the seconds of the metrics count from now, and from `earlier`. A checkpoint has no clock in
