@@ -23,6 +23,8 @@ mod resume;
 mod seeds;
 mod text;
 mod train;
+#[cfg_attr(not(feature = "tui"), path = "no_tui.rs")]
+mod tui;
 mod tune;
 
 use std::{env, process::ExitCode, time::Instant};

@@ -5,14 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use elegante::{
     Event,
-    experiment::json_line,
+    experiment::{News, json_line},
     trainer::{Evaluation, UpdateMetrics},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+#[cfg(feature = "tui")]
+use crate::tui::View;
 use crate::{
     output::{Output, Paint},
     text::{grouped, rate, reward, short, span},
@@ -27,12 +30,24 @@ const EVERY: Duration = Duration::from_secs(10);
 pub(crate) enum Progress {
     /// One line that changes, for a person at a terminal.
     Bar(ProgressBar),
+    /// The whole terminal, for a person who watches.
+    #[cfg(feature = "tui")]
+    Screen {
+        /// What draws there.
+        view: View,
+        /// The run's own seed.
+        seed: u64,
+        /// Steps of the whole run.
+        total: u64,
+    },
     /// Plain lines on the standard error, for a pipe or a log.
     Lines(Lines),
     /// JSON objects on the standard output, for machines.
     Json {
         /// Steps at the last update, for evaluations to tell.
         steps: u64,
+        /// Whether it has told that the training waits.
+        waits: bool,
     },
     /// Nothing.
     Quiet,
@@ -48,18 +63,70 @@ pub(crate) struct Lines {
 impl Progress {
     pub(crate) fn new(json: bool, quiet: bool, total: u64) -> Self {
         match (json, quiet) {
-            (true, _) => Self::Json { steps: 0 },
+            (true, _) => Self::Json { steps: 0, waits: false },
             (_, true) => Self::Quiet,
             _ if io::stderr().is_terminal() => Self::Bar(bar(total)),
             _ => Self::Lines(Lines { total, next: 0, last: Instant::now() }),
         }
     }
 
-    /// Shows an event.
+    /// Shows what is told.
     ///
     /// # Errors
     /// When the standard output can't be written.
-    pub(crate) fn on_event(&mut self, event: Event<'_>, output: &mut Output) -> io::Result<()> {
+    pub(crate) fn on_news(&mut self, news: News<'_>, output: &mut Output) -> io::Result<()> {
+        #[cfg(feature = "tui")]
+        self.go_on_without_view(output);
+        match news {
+            News::Training(event) => self.on_event(event, output)?,
+            News::Warning(text) => self.remark(true, text, output),
+            News::Note(text) => self.remark(false, text, output),
+            asked => self.on_answer(asked, output)?,
+        }
+        Ok(())
+    }
+
+    /// Shows an answer to what a view has asked for, in this process or in the one that started it.
+    fn on_answer(&mut self, news: News<'_>, output: &mut Output) -> io::Result<()> {
+        match (self, news) {
+            (Self::Json { waits, .. }, News::Paused) if !*waits => {
+                *waits = true;
+                output.line(r#"{"event":"paused"}"#)?;
+            }
+            (Self::Json { .. }, News::Checkpoint(steps)) => {
+                output.line(&json_line("checkpoint", &Written { steps }))?;
+            }
+            (Self::Json { .. }, News::Policy { steps, bytes }) => {
+                let safetensors = BASE64_STANDARD.encode(bytes);
+                output.line(&json_line("policy", &Told { steps, safetensors }))?;
+            }
+            #[cfg(feature = "tui")]
+            (Self::Screen { view, seed, .. }, News::Paused) => view.paused(*seed),
+            #[cfg(feature = "tui")]
+            (Self::Screen { view, .. }, News::Checkpoint(steps)) => {
+                view.mention(&format!("checkpoint written after {} steps", grouped(steps)));
+            }
+            #[cfg(feature = "tui")]
+            (Self::Screen { view, seed, .. }, News::Policy { steps, bytes }) => {
+                view.policy(*seed, steps, bytes.to_vec());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Shows progress as if there had never been a view, once it has been closed.
+    #[cfg(feature = "tui")]
+    fn go_on_without_view(&mut self, output: &Output) {
+        if let Self::Screen { view, total, .. } = self
+            && view.closed()
+        {
+            view.close(output);
+            *self = Self::new(false, false, *total);
+        }
+    }
+
+    fn on_event(&mut self, event: Event<'_>, output: &mut Output) -> io::Result<()> {
         match (self, event) {
             (Self::Bar(bar), Event::Update(update)) => {
                 let total = bar.length().unwrap_or(0);
@@ -69,13 +136,19 @@ impl Progress {
             (Self::Bar(bar), Event::Evaluation(evaluation)) => {
                 bar.suspend(|| output.note(&told(evaluation)));
             }
+            #[cfg(feature = "tui")]
+            (Self::Screen { view, .. }, Event::Update(update)) => view.update(update),
+            #[cfg(feature = "tui")]
+            (Self::Screen { view, .. }, Event::Evaluation(evaluation)) => {
+                view.say(false, &told(evaluation));
+            }
             (Self::Lines(lines), Event::Update(update)) => lines.tell(update, output),
             (Self::Lines(_), Event::Evaluation(evaluation)) => output.note(&told(evaluation)),
-            (Self::Json { steps }, Event::Update(update)) => {
-                *steps = update.steps;
+            (Self::Json { steps, waits }, Event::Update(update)) => {
+                (*steps, *waits) = (update.steps, false);
                 output.line(&json_line("update", update))?;
             }
-            (Self::Json { steps }, Event::Evaluation(evaluation)) => {
+            (Self::Json { steps, .. }, Event::Evaluation(evaluation)) => {
                 output.line(&json_line("evaluation", &At { steps: *steps, evaluation }))?;
             }
             _ => {}
@@ -84,17 +157,37 @@ impl Progress {
     }
 
     /// Says something else without disturbing what is shown.
-    pub(crate) fn aside(&self, say: impl FnOnce()) {
+    fn remark(&self, warning: bool, text: &str, output: &Output) {
+        let say = || if warning { output.warning(text) } else { output.note(text) };
         match self {
             Self::Bar(bar) => bar.suspend(say),
+            #[cfg(feature = "tui")]
+            Self::Screen { view, .. } => view.say(warning, text),
             _ => say(),
         }
     }
 
-    /// Training is over; what comes next is not progress.
-    pub(crate) fn finish(&self) {
-        if let Self::Bar(bar) = self {
-            bar.finish_and_clear();
+    /// Training is over, and what came out is evaluated.
+    pub(crate) fn evaluating(&self) {
+        match self {
+            Self::Bar(bar) => bar.finish_and_clear(),
+            #[cfg(feature = "tui")]
+            Self::Screen { view, .. } => view.evaluating(),
+            _ => {}
+        }
+    }
+
+    /// Everything is over; what comes next is not progress.
+    #[cfg_attr(
+        not(feature = "tui"),
+        expect(unused_variables, reason = "only a view has something to say")
+    )]
+    pub(crate) fn finish(&mut self, output: &Output) {
+        match self {
+            Self::Bar(bar) => bar.finish_and_clear(),
+            #[cfg(feature = "tui")]
+            Self::Screen { view, .. } => view.close(output),
+            _ => {}
         }
     }
 }
@@ -104,6 +197,17 @@ struct At<'a> {
     steps: u64,
     #[serde(flatten)]
     evaluation: &'a Evaluation,
+}
+
+#[derive(Serialize)]
+struct Written {
+    steps: u64,
+}
+
+#[derive(Serialize)]
+struct Told {
+    steps: u64,
+    safetensors: String,
 }
 
 fn bar(total: u64) -> ProgressBar {
@@ -130,13 +234,13 @@ fn status(update: &UpdateMetrics, total: u64) -> String {
         update.mean_return_100,
         update.loss,
         update.entropy,
-        span(left(update, total)),
+        span(left(update.steps, update.steps_per_second, total)),
     )
 }
 
 /// Seconds left at the speed so far.
-fn left(update: &UpdateMetrics, total: u64) -> f64 {
-    total.saturating_sub(update.steps) as f64 / update.steps_per_second
+pub(crate) fn left(steps: u64, steps_per_second: f64, total: u64) -> f64 {
+    total.saturating_sub(steps) as f64 / steps_per_second
 }
 
 fn told(evaluation: &Evaluation) -> String {
@@ -176,7 +280,7 @@ impl Lines {
             update.loss,
             update.entropy,
             rate(update.steps_per_second),
-            span(left(update, self.total)),
+            span(left(update.steps, update.steps_per_second, self.total)),
         )
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use elegante::{
     Trainer,
     experiment::{
-        Recorder, Resumed, RunDir, RunInfo, RunState, experiment_files, files, json_line,
+        Recorder, Requests, Resumed, RunDir, RunInfo, RunState, experiment_files, files, json_line,
     },
     kernels::set_instructions,
 };
@@ -20,6 +20,7 @@ use crate::{
     seeds,
     text::grouped,
     train::{Training, listen, with_threads},
+    tui,
 };
 
 pub(crate) fn run(
@@ -27,6 +28,9 @@ pub(crate) fn run(
     program: &Program,
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
+    if args.tui {
+        tui::check()?;
+    }
     if args.run.join(experiment_files::EXPERIMENT).exists() {
         return seeds::resume(&args, program, output);
     }
@@ -46,7 +50,8 @@ pub(crate) fn run(
         return finished(&info, &args, output);
     }
     set_instructions(config.kernels);
-    let interrupt = listen(args.worker)?;
+    let requests = Requests::default();
+    let interrupt = listen(args.worker, &requests)?;
     let make = config.env_factory(registry)?;
     let make = || Trainer::from_factory(with_threads(&config, args.worker), make.clone());
     let resumed = Recorder::resume(dir, &config, registry, program.began, make)?;
@@ -54,9 +59,11 @@ pub(crate) fn run(
         output.warning(warning);
     }
     introduce(&resumed, config.train.run.steps, &args, output)?;
-    let Resumed { recorder, mut trainer, .. } = resumed;
+    let Resumed { mut recorder, mut trainer, .. } = resumed;
     trainer.inspect_every(config.log.histograms_every);
-    let training = Training { config, trainer, recorder, json: args.json, quiet: args.quiet };
+    recorder.heed(requests.clone());
+    let (json, quiet, tui) = (args.json, args.quiet, args.tui.then_some(requests));
+    let training = Training { config, trainer, recorder, json, quiet, tui };
     training.conduct(&interrupt, program, output)
 }
 

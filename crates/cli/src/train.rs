@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, path::Path, time::Duration};
 use elegante::{
     Trainer,
     experiment::{
-        ExperimentConfig, News, Recorder, RunDir, RunError, RunInfo, StopReason,
+        ExperimentConfig, Recorder, Requests, RunDir, RunError, RunInfo, StopReason,
         env_steps_per_second, json_line,
     },
     kernels::set_instructions,
@@ -22,6 +22,7 @@ use crate::{
     progress::{Progress, summary},
     replay, seeds,
     text::{grouped, rate, span},
+    tui,
 };
 
 /// How long the stepping of the environment alone is measured for `--json`.
@@ -33,6 +34,9 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
     let registry = &program.registry;
+    if args.tui {
+        tui::check()?;
+    }
     let config = ExperimentConfig::resolve(registry, &args.request()?)?;
     if let Some(seeds) = args.seeds.take() {
         return seeds::run(args, &seeds, &config, program, output);
@@ -45,21 +49,43 @@ pub(crate) fn run(
     let make = config.env_factory(registry)?;
     let mut trainer = Trainer::from_factory(with_threads(&config, args.worker), make)?;
     trainer.inspect_every(config.log.histograms_every);
-    let interrupt = listen(args.worker)?;
+    let requests = Requests::default();
+    let interrupt = listen(args.worker, &requests)?;
     let dir = match args.out.take() {
         Some(path) => RunDir::create(path, args.force)?,
         None => RunDir::create_numbered(Path::new("runs"), &config)?,
     };
-    let recorder = Recorder::begin(dir, &config, registry, program.began)?;
-    let training = Training { config, trainer, recorder, json: args.json, quiet: args.quiet };
+    let mut recorder = Recorder::begin(dir, &config, registry, program.began)?;
+    recorder.heed(requests.clone());
+    let (json, quiet, tui) = (args.json, args.quiet, args.tui.then_some(requests));
+    let training = Training { config, trainer, recorder, json, quiet, tui };
     training.introduce(output)?;
     training.conduct(&interrupt, program, output)
 }
 
-/// Listens for Ctrl-C, and in a run of an experiment for the end of the input.
-pub(crate) fn listen(worker: Option<usize>) -> anyhow::Result<Interrupt> {
-    let interrupt = Interrupt::listen(|| {})?;
-    Ok(if worker.is_some() { interrupt.or_end_of_input() } else { interrupt })
+/// Listens for Ctrl-C, and in a run of an experiment for what it is asked for and the end of the input.
+pub(crate) fn listen(worker: Option<usize>, requests: &Requests) -> anyhow::Result<Interrupt> {
+    let interrupt = Interrupt::listen(tui::leave)?;
+    if worker.is_none() {
+        return Ok(interrupt);
+    }
+    let requests = requests.clone();
+    Ok(interrupt.or_end_of_input(move |line| match line {
+        words::PAUSE => requests.pause(true),
+        words::GO_ON => requests.pause(false),
+        words::CHECKPOINT => requests.checkpoint(),
+        words::POLICY => requests.policy(),
+        // From a later version, perhaps.
+        _ => {}
+    }))
+}
+
+/// What a run of an experiment may be told on its standard input, a line each.
+pub(crate) mod words {
+    pub(crate) const PAUSE: &str = "pause";
+    pub(crate) const GO_ON: &str = "go on";
+    pub(crate) const CHECKPOINT: &str = "checkpoint";
+    pub(crate) const POLICY: &str = "policy";
 }
 
 /// The training with the threads that it may take beside others. The configuration keeps what was asked
@@ -79,6 +105,8 @@ pub(crate) struct Training {
     pub(crate) recorder: Recorder,
     pub(crate) json: bool,
     pub(crate) quiet: bool,
+    /// What a view asks for things by, if there is to be one.
+    pub(crate) tui: Option<Requests>,
 }
 
 impl Training {
@@ -110,14 +138,15 @@ impl Training {
         program: &Program,
         output: &mut Output,
     ) -> anyhow::Result<Outcome> {
-        let mut progress = Progress::new(self.json, self.quiet, self.config.train.run.steps);
-        let stop = self.train(&mut progress, interrupt, output);
-        progress.finish();
-        let stop = stop?;
-        let evaluation = match stop {
-            StopReason::Interrupted => None,
-            _ => Some(self.trainer.evaluate()?),
-        };
+        let mut progress = self.progress(interrupt, program)?;
+        let trained = self.train(&mut progress, interrupt, output);
+        progress.evaluating();
+        let evaluated = trained.and_then(|stop| match stop {
+            StopReason::Interrupted => Ok((stop, None)),
+            _ => Ok((stop, Some(self.trainer.evaluate()?))),
+        });
+        progress.finish(output);
+        let (stop, evaluation) = evaluated?;
         let info = self.recorder.finish(&self.trainer, stop, evaluation)?;
         let path = self.recorder.dir().path();
         if self.json {
@@ -138,19 +167,7 @@ impl Training {
     ) -> anyhow::Result<StopReason> {
         let mut unwritten = None;
         let stop = self.recorder.train(&mut self.trainer, |news| {
-            let shown = match news {
-                News::Training(event) => progress.on_event(event, output),
-                News::Warning(text) => {
-                    progress.aside(|| output.warning(text));
-                    Ok(())
-                }
-                News::Note(text) => {
-                    progress.aside(|| output.note(text));
-                    Ok(())
-                }
-                _ => Ok(()),
-            };
-            if let Err(error) = shown {
+            if let Err(error) = progress.on_news(news, output) {
                 unwritten.get_or_insert(error);
             }
             let end = unwritten.is_some() || interrupt.asked();
@@ -158,6 +175,15 @@ impl Training {
         })?;
         unwritten.map_or(Ok(()), Err)?;
         Ok(stop)
+    }
+
+    /// How it is shown.
+    fn progress(&mut self, interrupt: &Interrupt, program: &Program) -> anyhow::Result<Progress> {
+        let run = &self.config.train.run;
+        let Some(requests) = self.tui.take() else {
+            return Ok(Progress::new(self.json, self.quiet, run.steps));
+        };
+        tui::of_run(&self.config, self.recorder.dir().path(), requests, interrupt, program)
     }
 
     /// The first line, which says what is going to happen.

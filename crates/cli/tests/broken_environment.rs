@@ -1,4 +1,5 @@
-//! A program of somebody's own whose environments are broken, and what its `doctor` says of them.
+//! A program of somebody's own whose environments are broken, and what its `doctor` says of them, and its
+//! live view does.
 //!
 //! The doctor starts the program that it is part of, so this test is such a program: with arguments of the
 //! command line it is one, without it examines itself.
@@ -12,9 +13,20 @@ use elegante::{
 };
 use serde_json::Value;
 
+/// What goes wrong.
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    /// It breaks its contract.
+    Nan,
+    /// It takes the process with it, at once.
+    Aborts,
+    /// It panics after a while.
+    Panics,
+}
+
 /// Breaks its contract, or everything.
 struct Broken {
-    aborts: bool,
+    fault: Fault,
     steps: usize,
 }
 
@@ -36,19 +48,29 @@ impl Env for Broken {
 
     fn step(&mut self, _: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
         self.steps += 1;
-        if self.aborts {
+        if self.fault == Fault::Aborts {
             eprintln!("the simulator has crashed");
             std::process::abort();
         }
-        obs[0] = if self.steps.is_multiple_of(7) { f32::NAN } else { 0.5 };
+        assert!(
+            self.fault != Fault::Panics || self.steps < 500,
+            "the simulator is out of its mind"
+        );
+        let odd = self.fault == Fault::Nan && self.steps.is_multiple_of(7);
+        obs[0] = if odd { f32::NAN } else { 0.5 };
         Ok(Step::going(1.0))
     }
 }
 
 fn registry() -> Registry {
     let mut registry = Registry::standard();
-    for (id, aborts) in [("Broken-v0", false), ("Crashing-v0", true)] {
-        let make = move |_: &_| Ok(AnyEnv::new(Broken { aborts, steps: 0 }));
+    let faults = [
+        ("Broken-v0", Fault::Nan),
+        ("Crashing-v0", Fault::Aborts),
+        ("Panicking-v0", Fault::Panics),
+    ];
+    for (id, fault) in faults {
+        let make = move |_: &_| Ok(AnyEnv::new(Broken { fault, steps: 0 }));
         registry.register(Entry::new(id, "does what it should not", make)).unwrap();
     }
     registry
@@ -57,7 +79,7 @@ fn registry() -> Registry {
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
-        Some("doctor") => elegante_cli::main_with(registry()),
+        Some("doctor" | "train") => elegante_cli::main_with(registry()),
         // What test runners ask before they run anything.
         Some("--list") => {
             if !args.any(|arg| arg == "--ignored") {
@@ -67,8 +89,41 @@ fn main() -> ExitCode {
         }
         _ => {
             the_doctor_finds_them();
+            #[cfg(all(feature = "tui", target_os = "linux"))]
+            a_panic_leaves_the_terminal_in_order();
             ExitCode::SUCCESS
         }
+    }
+}
+
+/// On a terminal of `script`'s, of util-linux: what the panic says comes after the view's screen is given back,
+/// and keys are echoed and line feeds are line feeds again.
+#[cfg(all(feature = "tui", target_os = "linux"))]
+fn a_panic_leaves_the_terminal_in_order() {
+    use std::process::Stdio;
+
+    let place = tempfile::tempdir().unwrap();
+    let program = std::env::current_exe().unwrap();
+    let line = format!(
+        "stty cols 80 rows 24; {} train Panicking-v0 --tui --out run; echo code=$?; stty -a",
+        program.display()
+    );
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--flush", "--command", &line, "/dev/null"]);
+    script.current_dir(place.path()).env("TERM", "xterm-256color");
+    script.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = script.spawn().expect("`script` of util-linux is needed for this test");
+    // The keyboard stays where it is until the end.
+    let keyboard = child.stdin.take();
+    let shown = String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned();
+    drop(keyboard);
+    let (drawn, after) = shown.split_once("\x1b[?1049l").expect("the screen is given back");
+    assert!(drawn.contains("\x1b[?1049h"), "{shown}");
+    assert!(!drawn.contains("out of its mind"), "it is said on a screen that is lost: {shown}");
+    assert!(after.contains("out of its mind") && after.contains("code=101\r\n"), "{after}");
+    for mode in ["icanon", "isig", "echo", "opost"] {
+        let on = after.split_whitespace().any(|word| word.trim_end_matches(';') == mode);
+        assert!(on, "{mode} is off: {after}");
     }
 }
 

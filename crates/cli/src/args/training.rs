@@ -39,6 +39,7 @@ Examples:
   {bin} train CartPole-v1 --config my-run/config.toml --seed 8
   {bin} train CartPole-v1 --seeds 0..10 --out ten-seeds
   {bin} train CartPole-v1 --tensorboard --histograms-every 20000
+  {bin} train CartPole-v1 --steps 1e6 --tui
   {bin} train CartPole-v1 --json | jq .mean_return_100")]
 pub(crate) struct TrainArgs {
     /// Environment to train on; `{bin} envs` lists them
@@ -100,6 +101,9 @@ pub(crate) struct TrainArgs {
     /// Print the final result only
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Watch it on the whole terminal: curves, numbers, the policy at play; ? there lists the keys
+    #[arg(long, hide = cfg!(not(feature = "tui")), conflicts_with_all = ["json", "quiet"])]
+    pub(crate) tui: bool,
     /// One run of an experiment: take this many threads where --threads leaves it open, and end as if
     /// by Ctrl-C when the standard input does
     #[arg(long, value_name = "THREADS", hide = true, conflicts_with = "seeds")]
@@ -135,6 +139,9 @@ pub(crate) struct ResumeArgs {
     /// Print the final result only
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Watch it on the whole terminal: curves, numbers, the policy at play; ? there lists the keys
+    #[arg(long, hide = cfg!(not(feature = "tui")), conflicts_with_all = ["json", "quiet"])]
+    pub(crate) tui: bool,
     /// One run of an experiment, as for train
     #[arg(long, value_name = "THREADS", hide = true)]
     pub(crate) worker: Option<usize>,

@@ -2,7 +2,7 @@
 
 pub(crate) mod film;
 pub(crate) mod frames;
-mod screen;
+pub(crate) mod screen;
 
 use std::io::{self, Write};
 

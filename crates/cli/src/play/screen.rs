@@ -73,7 +73,7 @@ fn window() -> (usize, usize) {
 
 /// Columns and rows of the largest picture of the scene's own shape that leaves a line for the
 /// status. A character is two pixels high, which is about square.
-fn fit(scene: &Scene, (columns, rows): (usize, usize)) -> (usize, usize) {
+pub(crate) fn fit(scene: &Scene, (columns, rows): (usize, usize)) -> (usize, usize) {
     let shape = height_over_width(scene);
     let (columns, rows) = (columns.max(2), rows.saturating_sub(1).max(1));
     let tall = (columns as f64 * shape / 2.0).round().max(1.0) as usize;

@@ -1,7 +1,7 @@
 //! What an experiment shows of itself while it goes on.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io::{self, IsTerminal},
     time::{Duration, Instant},
 };
@@ -14,14 +14,14 @@ use serde_json::Value;
 use crate::{
     output::{Output, Paint},
     progress::summary,
-    text::{short, span},
+    text::{grouped, short, span},
 };
 
 /// In a pipe a long experiment gives signs of life this often.
 const EVERY: Duration = Duration::from_secs(10);
 
 /// All seeds on one terminal, in one pipe or as one stream of JSON.
-pub(super) struct Board {
+pub(crate) struct Board {
     view: View,
     steps: u64,
     seeds: usize,
@@ -31,11 +31,16 @@ pub(super) struct Board {
     /// The final evaluation of each seed that came to one.
     evaluations: HashMap<u64, Evaluation>,
     ended: usize,
+    /// Seeds whose runs have been started and are not over.
+    under_way: BTreeSet<u64>,
 }
 
 enum View {
     /// A line for each run under way and one for all, for a person at a terminal.
     Bars { bars: MultiProgress, all: ProgressBar, each: HashMap<u64, ProgressBar> },
+    /// The whole terminal, for a person who watches.
+    #[cfg(feature = "tui")]
+    Screen(Box<crate::tui::View>),
     /// Plain lines on the standard error.
     Lines { last: Instant },
     /// The runs' own JSON lines on the standard output, each with its seed.
@@ -45,13 +50,23 @@ enum View {
 }
 
 impl Board {
-    pub(super) fn new(json: bool, quiet: bool, steps: u64, seeds: usize) -> Self {
+    pub(crate) fn new(json: bool, quiet: bool, steps: u64, seeds: usize) -> Self {
         let view = match (json, quiet) {
             (true, _) => View::Json,
             (_, true) => View::Quiet,
             _ if io::stderr().is_terminal() => bars(steps, seeds),
             _ => View::Lines { last: Instant::now() },
         };
+        Self::with(view, steps, seeds)
+    }
+
+    /// On a terminal that has been taken over for it.
+    #[cfg(feature = "tui")]
+    pub(crate) fn on(view: crate::tui::View, steps: u64, seeds: usize) -> Self {
+        Self::with(View::Screen(Box::new(view)), steps, seeds)
+    }
+
+    fn with(view: View, steps: u64, seeds: usize) -> Self {
         Self {
             view,
             steps,
@@ -60,14 +75,35 @@ impl Board {
             trained: HashMap::new(),
             evaluations: HashMap::new(),
             ended: 0,
+            under_way: BTreeSet::new(),
         }
     }
 
     /// The run of `seed` has been started.
     pub(super) fn began(&mut self, seed: u64) {
-        if let View::Bars { bars, all, each } = &mut self.view {
-            let bar = ProgressBar::new(self.steps).with_style(style("  {msg}"));
-            each.insert(seed, bars.insert_before(all, bar));
+        self.under_way.insert(seed);
+        match &mut self.view {
+            View::Bars { bars, all, each } => {
+                let bar = ProgressBar::new(self.steps).with_style(style("  {msg}"));
+                each.insert(seed, bars.insert_before(all, bar));
+            }
+            #[cfg(feature = "tui")]
+            View::Screen(view) => view.began(seed),
+            _ => {}
+        }
+    }
+
+    /// Shows the experiment as if there had never been a view, once it has been closed.
+    #[cfg(feature = "tui")]
+    fn go_on_without_view(&mut self, output: &Output) {
+        if let View::Screen(view) = &mut self.view
+            && view.closed()
+        {
+            view.close(output);
+            self.view = bars(self.steps, self.seeds);
+            for seed in self.under_way.clone() {
+                self.began(seed);
+            }
         }
     }
 
@@ -76,6 +112,8 @@ impl Board {
     /// # Errors
     /// When the standard output can't be written.
     pub(super) fn line(&mut self, seed: u64, line: &str, output: &mut Output) -> io::Result<()> {
+        #[cfg(feature = "tui")]
+        self.go_on_without_view(output);
         let event: Value = serde_json::from_str(line).unwrap_or_default();
         if event["event"] == "update" {
             self.trained.insert(seed, event["steps"].as_u64().unwrap_or(0).min(self.steps));
@@ -95,6 +133,8 @@ impl Board {
                 total.set_position(self.trained.values().sum());
                 total.set_message(all);
             }
+            #[cfg(feature = "tui")]
+            View::Screen(view) => show(view, seed, &event, all),
             View::Lines { last } if last.elapsed() >= EVERY => {
                 *last = Instant::now();
                 output.note(&all);
@@ -114,7 +154,10 @@ impl Board {
         ended: Result<(), String>,
         output: &mut Output,
     ) -> io::Result<()> {
+        #[cfg(feature = "tui")]
+        self.go_on_without_view(output);
         self.ended += 1;
+        self.under_way.remove(&seed);
         let evaluation = self.evaluations.get(&seed);
         let told = match (&ended, &self.view) {
             (Err(error), View::Json) => {
@@ -129,31 +172,51 @@ impl Board {
                 Some(format!("seed {seed:<4} {came_to}"))
             }
         };
-        if let View::Bars { bars, each, .. } = &mut self.view {
-            if let Some(bar) = each.remove(&seed) {
-                bar.finish_and_clear();
-                bars.remove(&bar);
+        #[cfg(feature = "tui")]
+        let all = self.status();
+        match &mut self.view {
+            View::Bars { bars, each, .. } => {
+                if let Some(bar) = each.remove(&seed) {
+                    bar.finish_and_clear();
+                    bars.remove(&bar);
+                }
+                bars.suspend(|| told.iter().for_each(|text| output.note(text)));
             }
-            bars.suspend(|| told.iter().for_each(|text| output.note(text)));
-        } else if let Some(text) = told {
-            output.note(&text);
+            #[cfg(feature = "tui")]
+            View::Screen(view) => {
+                told.iter().for_each(|text| view.say(false, text));
+                let evaluated = self.evaluations.get(&seed);
+                let came_to = || evaluated.map_or("stopped".into(), summary);
+                view.ended(seed, ended.map(|()| came_to()).map_err(drop), all);
+            }
+            _ => told.iter().for_each(|text| output.note(text)),
         }
         Ok(())
     }
 
-    /// Says something else without disturbing what is shown.
-    pub(super) fn aside(&self, say: impl FnOnce()) {
+    /// Something about the run of `seed` is not as it should be.
+    pub(super) fn warning(&mut self, seed: u64, text: &str, output: &Output) {
+        let text = format!("seed {seed}: {text}");
         match &self.view {
-            View::Bars { bars, .. } => bars.suspend(say),
-            _ => say(),
+            View::Bars { bars, .. } => bars.suspend(|| output.warning(&text)),
+            #[cfg(feature = "tui")]
+            View::Screen(view) => view.say(true, &text),
+            _ => output.warning(&text),
         }
     }
 
     /// Nothing more comes.
-    pub(super) fn finish(&self) {
-        if let View::Bars { bars, .. } = &self.view {
+    #[cfg_attr(
+        not(feature = "tui"),
+        expect(unused_variables, reason = "only a view has something to say")
+    )]
+    pub(super) fn finish(&mut self, output: &Output) {
+        match &mut self.view {
             // A terminal that can't be cleared keeps its last picture.
-            let _ = bars.clear();
+            View::Bars { bars, .. } => drop(bars.clear()),
+            #[cfg(feature = "tui")]
+            View::Screen(view) => view.close(output),
+            _ => {}
         }
     }
 
@@ -186,6 +249,31 @@ fn style(template: &str) -> ProgressStyle {
     // The template is ours and well formed; the fallback only differs in looks.
     let style = ProgressStyle::with_template(template);
     style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
+}
+
+/// Shows what a run has told.
+#[cfg(feature = "tui")]
+fn show(view: &crate::tui::View, seed: u64, event: &Value, all: String) {
+    use base64::prelude::{BASE64_STANDARD, Engine};
+
+    let steps = event["steps"].as_u64().unwrap_or(0);
+    match event["event"].as_str() {
+        Some("update") => view.update_json(seed, event, all),
+        Some("paused") => view.paused(seed),
+        Some("checkpoint") => {
+            view.mention(&format!(
+                "seed {seed}: checkpoint written after {} steps",
+                grouped(steps)
+            ));
+        }
+        Some("policy") => {
+            let coded = event["safetensors"].as_str().unwrap_or_default();
+            if let Ok(bytes) = BASE64_STANDARD.decode(coded) {
+                view.policy(seed, steps, bytes);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The state of one run in one line.

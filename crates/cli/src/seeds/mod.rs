@@ -25,9 +25,12 @@ use crate::{
     output::Output,
     program::Program,
     text::{grouped, short, span},
+    tui,
 };
-use board::Board;
-use workers::{Leashes, Start, Task};
+use workers::{Start, Task};
+
+pub(crate) use board::Board;
+pub(crate) use workers::Leashes;
 
 /// Ctrl-C is seen at the latest after this long.
 pub(crate) const ATTENTION: Duration = Duration::from_millis(100);
@@ -54,7 +57,7 @@ pub(crate) fn run(
     let registry = &program.registry;
     // What no seed could be trained with is said once, before any file is touched.
     drop(Trainer::from_factory(config.train.clone(), config.env_factory(registry)?)?);
-    let interrupt = Interrupt::listen(|| {})?;
+    let interrupt = Interrupt::listen(tui::leave)?;
     let dir = match args.out.take() {
         Some(path) => ExperimentDir::create(path, config, seeds, registry, args.force)?,
         None => ExperimentDir::create_numbered(Path::new("runs"), config, seeds, registry)?,
@@ -65,7 +68,8 @@ pub(crate) fn run(
     let task = task(runs, args.jobs, config, &dir, program);
     let quiet = args.quiet;
     introduce(args.json, quiet, config, seeds, &task, &dir, output)?;
-    conduct(&task, (args.json, quiet), config, &dir, &interrupt, program, output)
+    let manner = Manner { json: args.json, quiet, tui: args.tui };
+    conduct(&task, manner, config, &dir, &interrupt, program, output)
 }
 
 /// Goes on with the seeds that are not finished.
@@ -77,7 +81,7 @@ pub(crate) fn resume(
     let registry = &program.registry;
     let (dir, config, info) = ExperimentDir::open(&args.run, registry, args.steps)?;
     let steps = config.train.run.steps;
-    let interrupt = Interrupt::listen(|| {})?;
+    let interrupt = Interrupt::listen(tui::leave)?;
     let unfinished = info.seeds.iter().filter_map(|seed| {
         let run = dir.run(*seed);
         match RunState::of(&run, steps) {
@@ -95,21 +99,35 @@ pub(crate) fn resume(
     } else {
         introduce(args.json, args.quiet, &config, &seeds, &task, &dir, output)?;
     }
-    conduct(&task, (args.json, args.quiet), &config, &dir, &interrupt, program, output)
+    let manner = Manner { json: args.json, quiet: args.quiet, tui: args.tui };
+    conduct(&task, manner, &config, &dir, &interrupt, program, output)
+}
+
+/// How it is shown.
+struct Manner {
+    json: bool,
+    quiet: bool,
+    tui: bool,
 }
 
 /// Trains, writes the summary and says what came out.
 fn conduct(
     task: &Task,
-    (json, quiet): (bool, bool),
+    Manner { json, quiet, tui }: Manner,
     config: &ExperimentConfig,
     dir: &ExperimentDir,
     interrupt: &Interrupt,
     program: &Program,
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
-    let board = Board::new(json, quiet, config.train.run.steps, task.runs.len());
-    let failed = train(task, board, interrupt, output)?;
+    let (leashes, steps) = (Leashes::new(), config.train.run.steps);
+    let board = if tui && !task.runs.is_empty() {
+        let seeds: Vec<u64> = task.runs.iter().map(|(seed, ..)| *seed).collect();
+        tui::of_experiment(config, dir, &seeds, &leashes, interrupt, program)?
+    } else {
+        Board::new(json, quiet, steps, task.runs.len())
+    };
+    let failed = train(task, &leashes, board, interrupt, output)?;
     let experiment = Experiment::read(dir.path())?;
     let summary = experiment.write_summary()?;
     if json {
@@ -160,13 +178,13 @@ pub(crate) fn side_by_side(
 /// Trains every seed and shows it; whether any of them failed.
 fn train(
     task: &Task,
+    leashes: &Leashes,
     mut board: Board,
     interrupt: &Interrupt,
     output: &mut Output,
 ) -> io::Result<bool> {
-    let leashes = Leashes::new();
     let (mut failed, mut unwritten) = (false, None);
-    workers::run(task, &leashes, |report| {
+    workers::run(task, leashes, |report| {
         let shown = match report {
             None => Ok(()),
             Some((seed, Report::Began)) => {
@@ -175,7 +193,7 @@ fn train(
             }
             Some((seed, Report::Line(line))) => board.line(seed, &line, output),
             Some((seed, Report::Warning(text))) => {
-                board.aside(|| output.warning(&format!("seed {seed}: {text}")));
+                board.warning(seed, &text, output);
                 Ok(())
             }
             Some((seed, Report::Ended(ended))) => {
@@ -190,7 +208,7 @@ fn train(
             leashes.let_go();
         }
     });
-    board.finish();
+    board.finish(output);
     unwritten.map_or(Ok(failed), Err)
 }
 

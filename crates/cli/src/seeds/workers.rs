@@ -6,11 +6,11 @@
 
 use std::{
     collections::HashMap,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Write},
     path::PathBuf,
     process::{ChildStdin, Command, ExitStatus, Stdio},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
         mpsc::{RecvTimeoutError, Sender, channel},
     },
@@ -18,24 +18,64 @@ use std::{
 };
 
 use super::Report;
-use crate::program::this_program;
+use crate::{program::this_program, train::words};
 
 /// Processes that have been started and are wanted: each ends when its standard input does.
-pub(crate) struct Leashes(Mutex<Option<HashMap<u64, ChildStdin>>>);
+#[derive(Clone)]
+pub(crate) struct Leashes(Arc<Mutex<Option<Held>>>);
+
+#[derive(Default)]
+struct Held {
+    inputs: HashMap<u64, ChildStdin>,
+    /// Whether they are to wait, those too that are yet to be started.
+    paused: bool,
+}
 
 impl Leashes {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Some(HashMap::new())))
+        Self(Arc::new(Mutex::new(Some(Held::default()))))
     }
 
     /// Lets the process of this number go with the others from now on; at once if they are gone.
-    fn hold(&self, number: u64, input: ChildStdin) {
-        self.with(|held| held.as_mut().map(|held| held.insert(number, input)));
+    fn hold(&self, number: u64, mut input: ChildStdin) {
+        self.with(|held| {
+            if let Some(held) = held {
+                if held.paused {
+                    say(&mut input, words::PAUSE);
+                }
+                held.inputs.insert(number, input);
+            }
+        });
     }
 
     /// Asks the process of this number for a clean end, if it has not come to one.
     pub(crate) fn forget(&self, number: u64) {
-        self.with(|held| held.as_mut().and_then(|held| held.remove(&number)));
+        self.with(|held| held.as_mut().and_then(|held| held.inputs.remove(&number)));
+    }
+
+    /// Tells the process of this number a word; whether there is one.
+    #[cfg(feature = "tui")]
+    pub(crate) fn tell(&self, number: u64, word: &str) -> bool {
+        self.with(|held| {
+            let input = held.as_mut().and_then(|held| held.inputs.get_mut(&number));
+            input.map(|input| say(input, word)).is_some()
+        })
+    }
+
+    /// Tells all processes a word.
+    #[cfg(feature = "tui")]
+    pub(crate) fn tell_all(&self, word: &str) {
+        self.with(|held| {
+            let inputs = held.iter_mut().flat_map(|held| held.inputs.values_mut());
+            inputs.for_each(|input| say(input, word));
+        });
+    }
+
+    /// Has all processes wait, those too that are yet to be started, or go on.
+    #[cfg(feature = "tui")]
+    pub(crate) fn pause(&self, paused: bool) {
+        self.with(|held| held.as_mut().map(|held| held.paused = paused));
+        self.tell_all(if paused { words::PAUSE } else { words::GO_ON });
     }
 
     /// Asks all processes for a clean end; none is begun any more.
@@ -47,10 +87,15 @@ impl Leashes {
         self.with(|held| held.is_none())
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Option<HashMap<u64, ChildStdin>>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut Option<Held>) -> T) -> T {
         // A panic elsewhere leaves the map as good as it was.
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Tells a process a word. One that has ended has no use for it.
+fn say(input: &mut ChildStdin, word: &str) {
+    let _ = writeln!(input, "{word}").and_then(|()| input.flush());
 }
 
 /// The runs, and how each of them is started.

@@ -15,4 +15,5 @@ mod resume;
 mod seeds;
 mod show;
 mod train;
+mod tui;
 mod tune;

@@ -1,0 +1,153 @@
+//! What the keys do, and what is made of what is told.
+
+use std::sync::Mutex as StdMutex;
+
+use elegante::experiment::{ExperimentConfig, Request};
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use serde_json::json;
+
+use super::{keys::Then, *};
+use elegante::Registry;
+
+/// Notes what it is asked for.
+#[derive(Clone, Default)]
+struct Noted(Arc<StdMutex<Vec<String>>>);
+
+impl Controls for Noted {
+    fn pause(&self, paused: bool) {
+        self.0.lock().unwrap().push(format!("pause {paused}"));
+    }
+
+    fn checkpoint(&self) {
+        self.0.lock().unwrap().push("checkpoint".into());
+    }
+
+    fn policy(&self, seed: u64) -> Option<PathBuf> {
+        self.0.lock().unwrap().push(format!("policy {seed}"));
+        None
+    }
+}
+
+/// A view of `seeds` without a terminal, and somebody who presses keys.
+fn view(seeds: &[u64]) -> (View, Keys, Noted) {
+    let registry = Registry::standard();
+    let request = Request { env: Some("CartPole-v1".into()), ..Request::default() };
+    let config = ExperimentConfig::resolve(&registry, &request).unwrap();
+    let program = Program { began: Instant::now(), name: "elegante".into(), registry };
+    let (interrupt, noted) = (Interrupt::unheard(), Noted::default());
+    let controls = Box::new(noted.clone());
+    let seeds = (seeds, seeds.len() > 1);
+    let opening =
+        Opening::new(&config, seeds, Path::new("run"), &program, &interrupt, controls).unwrap();
+    let Opening { model, make, seed, device, interrupt, controls } = opening;
+    let stage = Stage::open(make, device, seed);
+    let said = Mutex::default();
+    let shared = Arc::new(Shared { model: Mutex::new(model), said, stage, over: false.into() });
+    (View { shared, thread: None }, Keys { interrupt, controls }, noted)
+}
+
+fn press(view: &View, keys: &Keys, code: KeyCode) -> Then {
+    keys.on_event(&Event::Key(KeyEvent::new(code, KeyModifiers::NONE)), &view.shared)
+}
+
+#[test]
+fn each_key_does_what_the_footer_says() {
+    let (view, keys, noted) = view(&[0]);
+    let phase = || view.shared.model().phase;
+    assert_eq!(press(&view, &keys, KeyCode::Char('p')), Then::Draw);
+    assert_eq!(phase(), Phase::Pausing);
+    view.paused(0);
+    assert_eq!(phase(), Phase::Paused);
+    press(&view, &keys, KeyCode::Char(' '));
+    assert_eq!(phase(), Phase::Training);
+    press(&view, &keys, KeyCode::Char('c'));
+    assert_eq!(*noted.0.lock().unwrap(), ["pause true", "pause false", "checkpoint"]);
+    press(&view, &keys, KeyCode::Char('?'));
+    assert!(view.shared.model().help);
+    press(&view, &keys, KeyCode::Esc);
+    assert!(!view.shared.model().help);
+    assert_eq!(press(&view, &keys, KeyCode::Char('x')), Then::Nothing);
+    assert!(!keys.interrupt.asked());
+    press(&view, &keys, KeyCode::Char('s'));
+    press(&view, &keys, KeyCode::Char('s'));
+    assert!(keys.interrupt.asked());
+    assert_eq!(phase(), Phase::Stopping);
+    // What is being stopped is not paused any more.
+    press(&view, &keys, KeyCode::Char('p'));
+    assert_eq!(phase(), Phase::Stopping);
+    assert_eq!(press(&view, &keys, KeyCode::Char('q')), Then::Close);
+}
+
+#[test]
+fn control_c_stops() {
+    let (view, keys, noted) = view(&[0]);
+    let key = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    keys.on_event(&Event::Key(key), &view.shared);
+    assert!(keys.interrupt.asked());
+    assert!(noted.0.lock().unwrap().is_empty(), "no checkpoint was asked for");
+}
+
+#[test]
+fn the_policy_of_the_chosen_seed_is_asked_for_once_it_trains() {
+    let (view, keys, noted) = view(&[4, 7]);
+    keys.ask_for_policy(&view.shared);
+    assert!(noted.0.lock().unwrap().is_empty(), "nobody trains yet");
+    view.began(7);
+    assert_eq!(press(&view, &keys, KeyCode::Down), Then::AnotherPolicy);
+    assert_eq!(press(&view, &keys, KeyCode::Down), Then::Nothing, "there is no third");
+    keys.ask_for_policy(&view.shared);
+    assert_eq!(*noted.0.lock().unwrap(), ["policy 7"]);
+    // One that comes for another seed is not played.
+    assert!(view.shared.stage.hungry());
+    view.policy(4, 1, Vec::new());
+    assert!(view.shared.stage.hungry());
+    view.policy(7, 1, Vec::new());
+    assert!(!view.shared.stage.hungry());
+}
+
+#[test]
+fn updates_told_in_json_show_all_that_they_measured() {
+    let (view, _, _) = view(&[4, 7]);
+    view.began(4);
+    let update = json!({
+        "event": "update", "update": 2, "steps": 512, "mean_return_100": 21.5, "loss": 0.5,
+        "approx_kl": 0.01, "batch_return": null, "seconds": 0.5, "steps_per_second": 1024.0,
+    });
+    view.update_json(4, &update, "all is well".into());
+    let model = view.shared.model();
+    let run = &model.runs[0];
+    assert_eq!((run.steps, run.curve.last(), run.steps_per_second), (512, 21.5, 1024.0));
+    let names: Vec<&str> = run.values.iter().map(|(name, _)| name.as_ref()).collect();
+    assert_eq!(names, ["approx_kl", "loss"]);
+    assert_eq!(model.overall.as_deref(), Some("all is well"));
+    assert_eq!((&run.state, &model.runs[1].state), (&State::Training, &State::Waiting));
+}
+
+#[test]
+fn all_that_train_must_wait_before_it_is_a_pause() {
+    let (view, keys, _) = view(&[0, 1, 2]);
+    view.began(0);
+    view.began(1);
+    press(&view, &keys, KeyCode::Char('p'));
+    view.paused(0);
+    assert_eq!(view.shared.model().phase, Phase::Pausing);
+    view.paused(1);
+    assert_eq!(view.shared.model().phase, Phase::Paused);
+    press(&view, &keys, KeyCode::Char('p'));
+    assert!(view.shared.model().runs.iter().all(|run| run.state != State::Paused));
+}
+
+#[test]
+fn what_has_no_picture_says_why() {
+    let (view, _, _) = view(&[0]);
+    view.policy(0, 1, b"no policy at all".to_vec());
+    let until = Instant::now() + Duration::from_secs(20);
+    let trouble = loop {
+        if let Some(trouble) = view.shared.stage.sight().trouble {
+            break trouble;
+        }
+        assert!(Instant::now() < until, "the stage says nothing");
+        thread::yield_now();
+    };
+    assert!(trouble.contains("safetensors"), "{trouble}");
+}
