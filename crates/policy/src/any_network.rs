@@ -85,6 +85,7 @@ trait Erased: Parameters + Send + Sync + fmt::Debug {
     fn step_with_features(&self, x: Tensor<2>, memory: Tensor<2>) -> Option<[Tensor<2>; 3]>;
     fn valid(&self) -> Box<dyn Erased>;
     fn train(&self) -> Box<dyn Erased>;
+    fn frozen(&self) -> Box<dyn Erased>;
     fn devices(&self) -> Vec<Device>;
     fn boxed(&self) -> Box<dyn Erased>;
 }
@@ -116,6 +117,10 @@ impl<N: Network + 'static> Erased for N {
 
     fn train(&self) -> Box<dyn Erased> {
         Box::new(Module::train(self.clone()))
+    }
+
+    fn frozen(&self) -> Box<dyn Erased> {
+        Box::new(Module::no_grad(self.clone()))
     }
 
     fn devices(&self) -> Vec<Device> {
@@ -168,6 +173,13 @@ impl AnyNetwork {
     #[must_use]
     pub fn train(&self) -> Self {
         Self(self.0.train())
+    }
+
+    /// The same network with autodiff, whose parameters are constants: gradients pass through it to its
+    /// inputs, and none is computed for them.
+    #[must_use]
+    pub fn frozen(&self) -> Self {
+        Self(self.0.frozen())
     }
 
     /// The devices that hold its parameters.

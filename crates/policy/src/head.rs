@@ -4,9 +4,13 @@ use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActionBatch, ActionValues, Bernoulli, Beta, Categorical, DiagGaussian, Distribution,
-    EpsilonGreedy, Gsde, MultiCategorical, PolicyError, SquashedGaussian,
+    ActionBatch, ActionValues, Bernoulli, Beta, Categorical, Deterministic, DiagGaussian,
+    Distribution, EpsilonGreedy, Gsde, MultiCategorical, PolicyError, SquashedGaussian,
 };
+
+/// How far from 0 the mean of squashed state-dependent exploration may lie, as in the reference
+/// implementation: farther out no noise of a usual size moves the action.
+const FARTHEST: f64 = 2.0;
 
 /// What a policy's outputs mean.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +75,13 @@ pub enum ActionHead {
         /// The chance of any action instead, where actions are drawn.
         epsilon: f32,
     },
+    /// What tanh presses between the bounds: the one action.
+    Deterministic {
+        /// Where tanh = −1 is mapped to, in each dimension.
+        low: Vec<f32>,
+        /// Where tanh = 1 is mapped to, in each dimension.
+        high: Vec<f32>,
+    },
 }
 
 impl ActionHead {
@@ -82,6 +93,7 @@ impl ActionHead {
             Self::MultiCategorical { ns } => ns.iter().fold(0, |sum, n| sum.saturating_add(*n)),
             Self::Gaussian { low, .. } | Self::Gsde { low, .. } => low.len(),
             Self::SquashedGaussian { low, .. } | Self::Beta { low, .. } => 2 * low.len(),
+            Self::Deterministic { low, .. } => low.len(),
             Self::EpsilonGreedy { values, .. } => values.outputs(),
         }
     }
@@ -101,7 +113,9 @@ impl ActionHead {
             Self::MultiCategorical { ns } => ns.len(),
             Self::Bernoulli { n } => *n,
             Self::Gaussian { low, .. } | Self::Gsde { low, .. } => low.len(),
-            Self::SquashedGaussian { low, .. } | Self::Beta { low, .. } => low.len(),
+            Self::SquashedGaussian { low, .. }
+            | Self::Beta { low, .. }
+            | Self::Deterministic { low, .. } => low.len(),
         }
     }
 
@@ -119,13 +133,14 @@ impl ActionHead {
             Self::Gaussian { .. }
             | Self::SquashedGaussian { .. }
             | Self::Beta { .. }
-            | Self::Gsde { .. } => ActionBatch::Continuous { values: Vec::new(), dims },
+            | Self::Gsde { .. }
+            | Self::Deterministic { .. } => ActionBatch::Continuous { values: Vec::new(), dims },
         }
     }
 
     /// Drawn actions as an environment takes them: within the bounds. A Gaussian's are moved to the
     /// nearest point of the box, squashed ones and those of a Beta mapped onto it; discrete ones stay
-    /// as they are.
+    /// as they are. Those of a policy without chance, which noise may have moved, are kept within ±1.
     #[must_use]
     pub fn to_env(&self, mut actions: ActionBatch) -> ActionBatch {
         let ActionBatch::Continuous { values, dims } = &mut actions else { return actions };
@@ -147,6 +162,9 @@ impl ActionHead {
             Self::Beta { low, high } => {
                 entries.for_each(|(j, x)| *x = between((low[j], high[j]), f64::from(*x)));
             }
+            Self::Deterministic { low, high } => entries.for_each(|(j, a)| {
+                *a = between((low[j], high[j]), 0.5 + 0.5 * f64::from(*a));
+            }),
             Self::Categorical { .. }
             | Self::MultiCategorical { .. }
             | Self::Bernoulli { .. }
@@ -231,13 +249,19 @@ impl ActionHead {
                 let (alpha, beta) = halves(out);
                 Distribution::Beta(Beta::new(alpha, beta))
             }
+            (Self::Deterministic { .. }, ..) => {
+                Distribution::Deterministic(Deterministic::new(out))
+            }
             (Self::Gaussian { .. }, _, Some(log_std)) => {
                 Distribution::Gaussian(DiagGaussian::new(out, log_std))
             }
             (Self::Gsde { learn_features, squash, .. }, _, Some(log_std)) => {
                 let features = if *learn_features { features } else { features.detach() };
-                let gsde = Gsde::new(out, features, log_std);
-                Distribution::Gsde(if *squash { gsde.squashed() } else { gsde })
+                let gsde = |mean| Gsde::new(mean, features, log_std);
+                Distribution::Gsde(match squash {
+                    true => gsde(out.clamp(-FARTHEST, FARTHEST)).squashed(),
+                    false => gsde(out),
+                })
             }
             (Self::Gaussian { .. } | Self::Gsde { .. }, _, None) => {
                 unreachable!("a policy with such a head is built with its log σ")
@@ -279,7 +303,9 @@ impl ActionHead {
                 bounds(low, high, *squash)?;
                 log_std(*initial_log_std)
             }
-            Self::SquashedGaussian { low, high } | Self::Beta { low, high } => {
+            Self::SquashedGaussian { low, high }
+            | Self::Beta { low, high }
+            | Self::Deterministic { low, high } => {
                 let known = |bounds: &[f32]| bounds.iter().copied().map(Some).collect::<Vec<_>>();
                 bounds(&known(low), &known(high), true)
             }
@@ -407,6 +433,7 @@ mod tests {
                 values: ActionValues { n: 3, dueling: true, quantiles: 4 },
                 epsilon: 1.0,
             },
+            ActionHead::Deterministic { low, high },
         ]
     }
 
@@ -515,6 +542,9 @@ mod tests {
         assert_eq!(values[1..], [2.0, 0.0, 4.0, 2.0, 5.0]);
         let far = ActionBatch::Continuous { values: vec![f32::MAX, f32::MIN], dims: 2 };
         assert_eq!(taken(squashed, &far), [2.0, 1.0]);
+        let certain = heads().pop().unwrap();
+        let halves = ActionBatch::Continuous { values: vec![-0.5, 0.5, -1.5, 1.0], dims: 2 };
+        assert_eq!(taken(&certain, &halves), [-1.0, 4.0, -2.0, 5.0]);
     }
 
     #[test]

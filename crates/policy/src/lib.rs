@@ -10,6 +10,7 @@ mod action_values;
 mod actor;
 mod actor_critic;
 mod any_network;
+mod critics;
 mod device;
 mod distribution;
 mod error;
@@ -26,10 +27,11 @@ pub use action_values::ActionValues;
 pub use actor::Actor;
 pub use actor_critic::{ActorCritic, Said};
 pub use any_network::{AnyNetwork, Network};
+pub use critics::Critics;
 pub use device::DeviceChoice;
 pub use distribution::{
-    ActionBatch, ActionTensor, Bernoulli, Beta, Categorical, DiagGaussian, Distribution,
-    EpsilonGreedy, Exploration, Gsde, MultiCategorical, SquashedGaussian,
+    ActionBatch, ActionTensor, Bernoulli, Beta, Categorical, Deterministic, DiagGaussian,
+    Distribution, EpsilonGreedy, Exploration, Gsde, MultiCategorical, SquashedGaussian,
 };
 pub use elegante_kernels::tanh;
 pub use error::PolicyError;

@@ -31,6 +31,14 @@ impl Categorical {
         Self::new(logits.mask_fill(valid.bool_not(), FORBIDDEN))
     }
 
+    /// log πθ(·|s), every action's; far below everything for those that are not valid.
+    ///
+    /// # Shapes
+    /// Result: `[rows, n]`.
+    pub fn log_probs(&self) -> Tensor<2> {
+        self.log_probs.clone()
+    }
+
     /// log πθ(a|s), row by row.
     ///
     /// # Shapes

@@ -4,6 +4,7 @@ mod actions;
 mod bernoulli;
 mod beta;
 mod categorical;
+mod deterministic;
 mod epsilon_greedy;
 mod gaussian;
 mod gsde;
@@ -17,6 +18,7 @@ pub use actions::{ActionBatch, ActionTensor};
 pub use bernoulli::Bernoulli;
 pub use beta::Beta;
 pub use categorical::Categorical;
+pub use deterministic::Deterministic;
 pub use epsilon_greedy::EpsilonGreedy;
 pub use gaussian::DiagGaussian;
 pub use gsde::{Exploration, Gsde};
@@ -52,6 +54,8 @@ pub enum Distribution {
     Gsde(Gsde),
     /// The best of n by its value, or any of them.
     EpsilonGreedy(EpsilonGreedy),
+    /// One vector in a box, with certainty.
+    Deterministic(Deterministic),
 }
 
 impl Distribution {
@@ -74,6 +78,7 @@ impl Distribution {
             (Self::SquashedGaussian(d), ActionTensor::Continuous(a)) => d.log_prob(a),
             (Self::Beta(d), ActionTensor::Continuous(a)) => d.log_prob(a),
             (Self::Gsde(d), ActionTensor::Continuous(a)) => d.log_prob(a),
+            (Self::Deterministic(d), ActionTensor::Continuous(a)) => d.log_prob(a),
             _ => panic!("these actions are not of the kind that this distribution draws"),
         }
     }
@@ -92,6 +97,7 @@ impl Distribution {
             Self::Beta(d) => d.entropy(),
             Self::Gsde(d) => d.entropy(),
             Self::EpsilonGreedy(d) => d.entropy(),
+            Self::Deterministic(d) => d.entropy(),
         }
     }
 
@@ -115,6 +121,7 @@ impl Distribution {
             Self::Beta(d) => d.sample(streams),
             Self::Gsde(d) => d.sample(streams),
             Self::EpsilonGreedy(d) => Ok(ActionBatch::Discrete(d.sample(streams)?)),
+            Self::Deterministic(d) => d.mode(),
         }
     }
 
@@ -152,6 +159,7 @@ impl Distribution {
             Self::Beta(d) => d.mode(),
             Self::Gsde(d) => d.mode(),
             Self::EpsilonGreedy(d) => Ok(ActionBatch::Discrete(d.mode()?)),
+            Self::Deterministic(d) => d.mode(),
         }
     }
 }
