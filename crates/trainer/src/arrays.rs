@@ -118,17 +118,21 @@ impl Transitions {
             |of: fn(&Self) -> &Vec<f32>| -> Vec<f32> { all.iter().flat_map(of).copied().collect() };
         let indices =
             |of: &dyn Fn(&Self) -> Vec<u64>| Numbers::U64(all.iter().flat_map(of).collect());
-        let valid: Vec<bool> = all.iter().flat_map(|batch| &batch.next_valid).copied().collect();
+        let flags = |of: fn(&Self) -> &Vec<bool>| -> Vec<bool> {
+            all.iter().flat_map(of).copied().collect()
+        };
+        let (valid, next_valid) = (flags(|batch| &batch.valid), flags(|batch| &batch.next_valid));
         let mut acted = head.no_actions();
         all.iter().for_each(|batch| acted.append(&batch.actions));
         let arrays = [
             ("steps", Array::flat(indices(&|batch| vec![batch.steps]))),
             ("rows", Array::flat(indices(&|b| b.rows.iter().map(|row| *row as u64).collect()))),
             ("observations", Array::rows(floats(|batch| &batch.observations), width)),
+            ("valid", Array::rows(valid.as_slice(), head.choices())),
             ("actions", actions(&acted)),
             ("rewards", Array::flat(floats(|batch| &batch.rewards))),
             ("next_observations", Array::rows(floats(|batch| &batch.next_observations), width)),
-            ("next_valid", Array::rows(valid.as_slice(), head.choices())),
+            ("next_valid", Array::rows(next_valid.as_slice(), head.choices())),
             ("discounts", Array::flat(floats(|batch| &batch.discounts))),
             ("weights", Array::flat(floats(|batch| &batch.weights))),
         ];
@@ -148,7 +152,8 @@ impl Transitions {
                 .map(|name| floats(arrays, name));
         let (observations, next_observations) = (observations?, next_observations?);
         let (rewards, discounts, weights) = (rewards?, discounts?, weights?);
-        let (acted, valid) = (actions_of(arrays, head)?, flags(arrays, "next_valid")?);
+        let acted = actions_of(arrays, head)?;
+        let (valid, next_valid) = (flags(arrays, "valid")?, flags(arrays, "next_valid")?);
         let n = steps.len() * size;
         let or_none = |found: usize, expected| if found == 0 { 0 } else { expected };
         same(&[
@@ -158,6 +163,7 @@ impl Transitions {
             (rewards.len(), n),
             (next_observations.len(), n * width),
             (valid.len(), or_none(valid.len(), n * head.choices())),
+            (next_valid.len(), valid.len()),
             (discounts.len(), n),
             (weights.len(), or_none(weights.len(), n)),
         ])?;
@@ -170,10 +176,11 @@ impl Transitions {
                 steps: steps[i] as u64,
                 rows: rows[at.clone()].to_vec(),
                 observations: observations[wide(width)].to_vec(),
+                valid: valid.get(wide(head.choices())).unwrap_or_default().to_vec(),
                 actions: mine,
                 rewards: rewards[at.clone()].to_vec(),
                 next_observations: next_observations[wide(width)].to_vec(),
-                next_valid: valid.get(wide(head.choices())).unwrap_or_default().to_vec(),
+                next_valid: next_valid.get(wide(head.choices())).unwrap_or_default().to_vec(),
                 discounts: discounts[at.clone()].to_vec(),
                 weights: weights.get(at.clone()).unwrap_or_default().to_vec(),
             }

@@ -5,7 +5,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use elegante_env::{Actions, BoxSpace, EnvError, Space};
 use elegante_policy::{ActionBatch, ActionHead, ActionValues, MlpConfig, PolicyConfig};
 
-use crate::{Continuous, DqnConfig, TrainError};
+use crate::{Continuous, DqnConfig, SacConfig, TrainError};
 
 /// `[rows × width]` numbers as a `[rows, width]` tensor.
 pub(crate) fn matrix(values: Vec<f32>, width: usize, device: &Device) -> Tensor<2> {
@@ -126,6 +126,72 @@ pub(crate) fn value_config(
     let values = ActionValues { n: space.n(), dueling, quantiles };
     let action = ActionHead::EpsilonGreedy { values, epsilon: exploration_final as f32 };
     Ok(PolicyConfig::new(observation.flat_len(), action, network.clone()))
+}
+
+/// The actor of SAC.
+///
+/// # Errors
+/// [`TrainError::Unsupported`] where an action is neither one of several nor a point of a bounded box.
+pub(crate) fn soft_config(
+    observation: &Space,
+    action: &Space,
+    network: &MlpConfig,
+    config: &SacConfig,
+) -> Result<PolicyConfig, TrainError> {
+    let head = match action {
+        Space::Discrete(space) => ActionHead::Categorical { n: space.n() },
+        Space::Box(space) => {
+            let (low, high) = bounded("SAC", space)?;
+            let some = |bounds: &[f32]| bounds.iter().copied().map(Some).collect();
+            match config.sde {
+                true => ActionHead::Gsde {
+                    low: some(&low),
+                    high: some(&high),
+                    initial_log_std: config.initial_log_std as f32,
+                    learn_features: true,
+                    squash: true,
+                },
+                false => ActionHead::SquashedGaussian { low, high },
+            }
+        }
+        other => {
+            return Err(TrainError::Unsupported(format!(
+                "SAC chooses one of several actions or a point of a box, and this environment's are {other}: choose another algorithm, such as PPO"
+            )));
+        }
+    };
+    Ok(PolicyConfig::new(observation.flat_len(), head, network.clone()))
+}
+
+/// The actor of TD3 and DDPG.
+///
+/// # Errors
+/// [`TrainError::Unsupported`] where an action is not a point of a bounded box.
+pub(crate) fn deterministic_config(
+    name: &str,
+    observation: &Space,
+    action: &Space,
+    network: &MlpConfig,
+) -> Result<PolicyConfig, TrainError> {
+    let Space::Box(space) = action else {
+        return Err(TrainError::Unsupported(format!(
+            "{name} chooses a point of a box, and this environment's actions are {action}: choose another algorithm, such as PPO"
+        )));
+    };
+    let (low, high) = bounded(name, space)?;
+    let head = ActionHead::Deterministic { low, high };
+    Ok(PolicyConfig::new(observation.flat_len(), head, network.clone()))
+}
+
+/// The bounds of a box that has them.
+fn bounded(name: &str, space: &BoxSpace) -> Result<(Vec<f32>, Vec<f32>), TrainError> {
+    let (low, high) = (space.low().to_vec(), space.high().to_vec());
+    if low.iter().chain(&high).all(|bound| bound.is_finite()) {
+        return Ok((low, high));
+    }
+    Err(TrainError::Unsupported(format!(
+        "{name} needs bounds on every entry of an action, and {space} has not got them: choose another algorithm, such as PPO"
+    )))
 }
 
 fn real(

@@ -1,16 +1,21 @@
 //! What a run is: plain settings, checked once.
 
 mod dqn;
+mod replaying;
+mod sac;
+mod td3;
 
 use elegante_env::Space;
 use elegante_policy::{Cell, DeviceChoice, MlpConfig, PolicyConfig, settings};
 use serde::{Deserialize, Serialize};
 
 pub use dqn::DqnConfig;
+pub use sac::SacConfig;
+pub use td3::{DdpgConfig, Noise, Td3Config};
 
 use crate::{
     TrainError,
-    bridge::{policy_config, value_config},
+    bridge::{deterministic_config, policy_config, soft_config, value_config},
     evaluate::check_episodes,
     minibatches::Minibatches,
     schedule::Schedule,
@@ -92,6 +97,12 @@ pub enum Algorithm {
     Ppo(PpoConfig),
     /// Deep Q-learning (Mnih et al., 2015) and what became of it.
     Dqn(DqnConfig),
+    /// Soft actor-critic (Haarnoja et al., 2018).
+    Sac(SacConfig),
+    /// Twin delayed deep deterministic policy gradients (Fujimoto et al., 2018).
+    Td3(Td3Config),
+    /// Deep deterministic policy gradients (Lillicrap et al., 2016).
+    Ddpg(DdpgConfig),
 }
 
 impl Default for Algorithm {
@@ -280,7 +291,46 @@ impl TrainConfig {
                 check("guard.max_kl", max_kl, self.guard.max_kl.is_none(), expected)?;
                 config.validate()
             }
+            Algorithm::Sac(config) => {
+                self.with_critics([
+                    "\"none\": SAC works with networks that have no memory",
+                    "false: SAC's critics have networks of their own",
+                    "left out: SAC has no old policy to keep near",
+                ])?;
+                config.validate()
+            }
+            Algorithm::Td3(config) => {
+                self.with_critics([
+                    "\"none\": TD3 works with networks that have no memory",
+                    "false: TD3's critics have networks of their own",
+                    "left out: TD3 has no distribution to keep near",
+                ])?;
+                self.without_entropy("left out: TD3's policy has no entropy")?;
+                config.validate()
+            }
+            Algorithm::Ddpg(config) => {
+                self.with_critics([
+                    "\"none\": DDPG works with networks that have no memory",
+                    "false: DDPG's critic has a network of its own",
+                    "left out: DDPG has no distribution to keep near",
+                ])?;
+                self.without_entropy("left out: DDPG's policy has no entropy")?;
+                config.validate()
+            }
         }
+    }
+
+    /// What an actor with critics of their own has no use for, with what is expected of each instead.
+    fn with_critics(&self, [memory, shared, kl]: [&'static str; 3]) -> Result<(), TrainError> {
+        self.without_memory(memory)?;
+        check("network.shared", true, !self.network.shared, shared)?;
+        let max_kl = self.guard.max_kl.unwrap_or_default();
+        check("guard.max_kl", max_kl, self.guard.max_kl.is_none(), kl)
+    }
+
+    fn without_entropy(&self, expected: &'static str) -> Result<(), TrainError> {
+        let limit = self.guard.min_entropy;
+        check("guard.min_entropy", limit.unwrap_or_default(), limit.is_none(), expected)
     }
 
     fn without_memory(&self, expected: &'static str) -> Result<(), TrainError> {
@@ -392,6 +442,9 @@ impl Algorithm {
                 vec![("ppo.schedule", config.schedule), ("ppo.clip_schedule", config.clip_schedule)]
             }
             Self::Dqn(config) => vec![("dqn.schedule", config.schedule)],
+            Self::Sac(config) => vec![("sac.schedule", config.schedule)],
+            Self::Td3(config) => vec![("td3.schedule", config.schedule)],
+            Self::Ddpg(config) => vec![("ddpg.schedule", config.schedule)],
         };
         let mut names: Vec<_> = all
             .into_iter()
@@ -418,6 +471,9 @@ impl Algorithm {
             Self::A2c(config) => (config.distribution, config.initial_log_std),
             Self::Ppo(config) => (config.distribution, config.initial_log_std),
             Self::Dqn(config) => return value_config(observation, action, network, config),
+            Self::Sac(config) => return soft_config(observation, action, network, config),
+            Self::Td3(_) => return deterministic_config("TD3", observation, action, network),
+            Self::Ddpg(_) => return deterministic_config("DDPG", observation, action, network),
         };
         policy_config(observation, action, network, distribution, log_std as f32)
     }

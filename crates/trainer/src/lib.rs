@@ -33,8 +33,8 @@ mod world;
 
 pub use bridge::{env_actions, fits, policy_config};
 pub use config::{
-    A2cConfig, Algorithm, Continuous, DqnConfig, Estimator, GuardConfig, PpoConfig,
-    ReinforceConfig, RunConfig, TrainConfig,
+    A2cConfig, Algorithm, Continuous, DdpgConfig, DqnConfig, Estimator, GuardConfig, Noise,
+    PpoConfig, ReinforceConfig, RunConfig, SacConfig, Td3Config, TrainConfig,
 };
 pub use error::TrainError;
 pub use evaluate::{EvalConfig, Evaluation, evaluate};

@@ -91,6 +91,66 @@ pub fn quantile_huber(
     weighted(rows, weight).mean()
 }
 
+/// L(φ) = Σᵢ mean (Qᵢ(s, a) − y)²: every critic's error against one target (Fujimoto et al., 2018,
+/// algorithm 1). SAC takes half of it (Haarnoja et al., 2018b, eq. 5).
+///
+/// # Shapes
+/// `values`: a `[rows]` of each critic, at least one; `target`: `[rows]`; result: `[1]`.
+///
+/// # Panics
+/// When there is no critic: that is a mistake in the caller.
+pub fn critics_mse(values: Vec<Tensor<1>>, target: Tensor<1>) -> Tensor<1> {
+    let errors = values.into_iter().map(|value| value_mse(value, target.clone()));
+    errors.reduce(|sum, error| sum + error).expect("at least one critic")
+}
+
+/// y = R + Γ V(s′): what the value of an action is to become, R being what the steps in between earned and Γ
+/// what the state they led to counts, 0 if none.
+///
+/// # Shapes
+/// All and the result: `[rows]`.
+pub fn bellman_target(reward: Tensor<1>, discount: Tensor<1>, next_value: Tensor<1>) -> Tensor<1> {
+    reward + discount * next_value
+}
+
+/// Q(s, a) − α log πθ(a|s) with a ~ πθ(·|s): an estimate of V(s), the soft value of a state (Haarnoja et al.,
+/// 2018b, eq. 3). Where a = fθ(s, ε) is a function of θ and noise, gradients go through it.
+///
+/// # Shapes
+/// `value`, `log_prob` and the result: `[rows]`.
+pub fn soft_value(value: Tensor<1>, log_prob: Tensor<1>, alpha: f64) -> Tensor<1> {
+    value - log_prob * alpha
+}
+
+/// V(s) = Σₐ πθ(a|s) [Q(s, a) − α log πθ(a|s)] where an action is one of n (Christodoulou, 2019, eq. 10). Q is
+/// detached: it is what πθ learns from.
+///
+/// # Shapes
+/// `values`, `log_probs`: `[rows, n]`; result: `[rows]`.
+pub fn soft_value_of_choice(values: Tensor<2>, log_probs: Tensor<2>, alpha: f64) -> Tensor<1> {
+    let terms = log_probs.clone().exp() * (values.detach() - log_probs * alpha);
+    terms.sum_dim(1).squeeze_dim(1)
+}
+
+/// L(θ) = −mean V(s): an actor's loss is what its critics miss. Of a soft value it is SAC's (Haarnoja et al.,
+/// 2018b, eq. 9; Christodoulou, 2019, eq. 12), of Q(s, μθ(s)) the deterministic policy gradient's (Silver et
+/// al., 2014; Lillicrap et al., 2016).
+///
+/// # Shapes
+/// `value`: `[rows]`; result: `[1]`.
+pub fn actor(value: Tensor<1>) -> Tensor<1> {
+    -value.mean()
+}
+
+/// L(α) = −log α · mean (log πθ(a|s) + H̄): it falls with α where the entropy lies above H̄ (Haarnoja et al.,
+/// 2018b, eq. 18, with log α for α as their implementation has it). `log_prob` may be minus an entropy.
+///
+/// # Shapes
+/// `log_alpha`: `[1]`, `log_prob`: `[rows]`; result: `[1]`.
+pub fn temperature(log_alpha: Tensor<1>, log_prob: Tensor<1>, target_entropy: f64) -> Tensor<1> {
+    -log_alpha * (log_prob.detach() + target_entropy).mean()
+}
+
 /// Huber's h, entry by entry.
 fn hubers<const D: usize>(δ: Tensor<D>) -> Tensor<D> {
     let size = δ.abs();
@@ -160,6 +220,42 @@ mod tests {
         assert_eq!(host(value_mse(value.clone(), target.clone())), [2.0]);
         // 1 is kept within 0 ± ½, and 5 lies within 4.5 ± ½: ((½ − 3)² + 0)/2.
         assert_eq!(host(clipped_value_mse(value, old, target, 0.5)), [3.125]);
+    }
+
+    #[test]
+    fn the_losses_of_critics_and_their_actors_by_hand() {
+        let said = vec![vector(&[1.0, 2.0]), vector(&[0.0, 4.0])];
+        // ((1 − 1)² + (2 − 3)²)/2 + ((0 − 1)² + (4 − 3)²)/2.
+        assert_eq!(host(critics_mse(said, vector(&[1.0, 3.0]))), [1.5]);
+        let (reward, discount) = (vector(&[1.0, 2.0]), vector(&[0.5, 0.0]));
+        let next = soft_value(vector(&[4.0, 9.0]), vector(&[-2.0, 5.0]), 0.5);
+        assert_eq!(host(next.clone()), [5.0, 6.5]);
+        assert_eq!(host(bellman_target(reward, discount, next.clone())), [3.5, 2.0]);
+        assert_eq!(host(actor(next)), [-5.75]);
+    }
+
+    #[test]
+    fn the_soft_value_of_a_choice_by_hand_and_its_slope_lies_in_the_policy_alone() {
+        let device = DeviceChoice::Auto.open().unwrap().autodiff();
+        let matrix = |x: [f32; 2]| Tensor::<2>::from_data([x], &device).require_grad();
+        let (log_probs, values) = (matrix([0.25f32.ln(), 0.75f32.ln()]), matrix([2.0, -1.0]));
+        let value = soft_value_of_choice(values.clone(), log_probs.clone(), 0.1);
+        let entropy = -(0.25 * 0.25f64.ln() + 0.75 * 0.75f64.ln());
+        assert!((host(value.clone())[0] - (0.5 - 0.75 + 0.1 * entropy)).abs() < 1e-6);
+        let gradients = value.sum().backward();
+        assert!(values.grad(&gradients).is_none() && log_probs.grad(&gradients).is_some());
+    }
+
+    #[test]
+    fn the_temperature_falls_where_there_is_more_entropy_than_asked_for() {
+        let slope = |log_prob: &[f32]| {
+            let log_alpha = vector(&[0.3]).require_grad();
+            let loss = temperature(log_alpha.clone(), vector(log_prob), -1.0);
+            host(log_alpha.grad(&loss.backward()).unwrap())[0]
+        };
+        // Entropies of −0.5 and −1.5, the aim being −1.
+        assert!((slope(&[0.0, 1.0]) - 0.5).abs() < 1e-6);
+        assert!((slope(&[1.0, 2.0]) + 0.5).abs() < 1e-6);
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub(crate) struct Transitions {
     pub(crate) rows: Vec<usize>,
     /// s, `[size × width]`.
     pub(crate) observations: Vec<f32>,
+    /// The actions that s allows, `[size × choices]`; empty where there are no masks.
+    pub(crate) valid: Vec<bool>,
     pub(crate) actions: ActionBatch,
     /// R = Σₖ γᵏ rₖ.
     pub(crate) rewards: Vec<f32>,
@@ -64,6 +66,10 @@ impl Transitions {
     /// Puts everything on record that is learnt from.
     pub(crate) fn record(&self, watch: &mut Watch, width: usize) {
         watch.record("observation", Array::rows(self.observations.clone(), width));
+        if !self.valid.is_empty() {
+            let choices = self.valid.len() / self.rows.len().max(1);
+            watch.record("valid action", Array::rows(self.valid.as_slice(), choices));
+        }
         watch.record("action", actions(&self.actions));
         watch.record("reward", Array::flat(self.rewards.clone()));
         watch.record("next observation", Array::rows(self.next_observations.clone(), width));
@@ -239,6 +245,7 @@ impl ReplayBuffer {
         let mut all = Transitions {
             steps,
             observations: Vec::with_capacity(rows.len() * self.width),
+            valid: Vec::new(),
             actions: self.head.no_actions(),
             rewards: Vec::with_capacity(rows.len()),
             next_observations: Vec::with_capacity(rows.len() * self.width),
@@ -279,6 +286,7 @@ impl ReplayBuffer {
         });
         if !self.valid.is_empty() {
             let choices = self.head.choices();
+            all.valid.extend_from_slice(&self.valid[row * choices..(row + 1) * choices]);
             let allowed = match successor {
                 Successor::Row(next) => self.valid.chunks_exact(choices).nth(next),
                 Successor::Latest => self.latest.1.chunks_exact(choices).nth(lane),

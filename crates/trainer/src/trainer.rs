@@ -131,7 +131,7 @@ impl Trainer {
     }
 
     /// A run with networks of your own in place of those that `config.network` describes: `build` makes
-    /// the policy's, then the value function's if the algorithm has one, from the number of inputs and
+    /// the policy's, then the value function's or each of the critics' if the algorithm has such, from the number of inputs and
     /// outputs, a stream to draw weights from and the device to put them on. With `network.shared` it
     /// makes one for both, whose last output is the value. `examples/custom_network.rs` shows a whole
     /// run.

@@ -113,6 +113,11 @@ impl Watch {
         Self { scope, ..Self::default() }
     }
 
+    /// Has what follows go by `scope`: the network that learns now.
+    pub(crate) fn turn(&mut self, scope: &'static str) {
+        self.scope = scope;
+    }
+
     /// A minibatch begins; what was on record of the one before is forgotten.
     pub(crate) fn begin(&mut self) {
         self.minibatches += 1;

@@ -14,7 +14,8 @@
 use burn::tensor::{Int, Tensor, TensorData};
 use elegante_env::EnvRng;
 use elegante_policy::{
-    ActionBatch, ActionHead, ActionTensor, ActionValues, Distribution, Policy, params,
+    ActionBatch, ActionHead, ActionTensor, ActionValues, Distribution, Policy,
+    params::{self, Parameters},
 };
 
 use super::{
@@ -148,7 +149,7 @@ impl Dqn {
 }
 
 /// κ θ⁻ + (1 − κ) θ, on the device of θ⁻ and without autodiff.
-pub(super) fn toward(target: &Policy, online: &Policy, kept: f64) -> Policy {
+pub(super) fn toward<P: Parameters + Clone>(target: &P, online: &P, kept: f64) -> P {
     let mut flat = params::flatten(online);
     if kept > 0.0 {
         let (κ, old) = (kept as f32, params::flatten(target));
@@ -182,7 +183,7 @@ impl Agent for Dqn {
     }
 
     fn act(
-        &self,
+        &mut self,
         policy: &Policy,
         seen: Seen<'_>,
         at: Left,

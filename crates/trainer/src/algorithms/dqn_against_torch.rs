@@ -90,6 +90,7 @@ fn transitions(case: &Case) -> Transitions {
         steps: 1,
         rows: (0..case.rewards.len()).collect(),
         observations: case.observations.clone(),
+        valid: Vec::new(),
         actions: ActionBatch::Discrete(case.actions.clone()),
         rewards: case.rewards.clone(),
         next_observations: case.next_observations.clone(),

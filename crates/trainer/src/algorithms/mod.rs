@@ -4,6 +4,7 @@ mod a2c;
 mod actor_critic;
 #[cfg(test)]
 mod against_torch;
+mod critics;
 mod dqn;
 #[cfg(test)]
 mod dqn_against_torch;
@@ -11,9 +12,15 @@ pub(crate) mod objective;
 mod off_policy;
 pub(crate) mod ppo;
 mod reinforce;
+mod sac;
+#[cfg(test)]
+mod sac_against_torch;
+mod td3;
 
 use elegante_env::{AnyEnv, EnvRng};
-use elegante_policy::{ActorCritic, AnyNetwork, MlpConfig, Policy, PolicyConfig, ValueNet};
+use elegante_policy::{
+    ActorCritic, AnyNetwork, Critics, MlpConfig, Policy, PolicyConfig, ValueNet,
+};
 
 use burn::tensor::{Device, Tensor};
 
@@ -182,7 +189,7 @@ impl Setup<'_> {
         let mut rng = stream(self.seed, Purpose::PolicyInit, 0);
         let Some(build) = self.build else { return Ok(self.policy.init(&mut rng, &self.device)?) };
         let outputs = self.policy.action.outputs() + usize::from(self.policy.value_output);
-        let net = self.built(build, outputs, &mut rng)?;
+        let net = self.built(build, [self.policy.observation, outputs], &mut rng)?;
         Ok(self.policy.with_network(net, &self.device)?)
     }
 
@@ -190,9 +197,25 @@ impl Setup<'_> {
     fn new_value(&self) -> Result<ValueNet, TrainError> {
         let (mut rng, inputs) = (stream(self.seed, Purpose::ValueInit, 0), self.policy.observation);
         Ok(match self.build {
-            Some(build) => ValueNet::of(self.built(build, 1, &mut rng)?),
+            Some(build) => ValueNet::of(self.built(build, [inputs, 1], &mut rng)?),
             None => ValueNet::init(self.network, inputs, &mut rng, &self.device)?,
         })
+    }
+
+    /// Critics yet to be trained, each with weights from a stream of its own.
+    fn new_critics(
+        &self,
+        count: usize,
+        [inputs, outputs]: [usize; 2],
+    ) -> Result<Critics, TrainError> {
+        let mut streams: Vec<EnvRng> =
+            (0..count as u64).map(|i| stream(self.seed, Purpose::ValueInit, i)).collect();
+        let Some(build) = self.build else {
+            let (network, device) = (self.network, &self.device);
+            return Ok(Critics::init(network, inputs, outputs, &mut streams, device)?);
+        };
+        let built = streams.iter_mut().map(|rng| self.built(build, [inputs, outputs], rng));
+        Ok(Critics::of(built.collect::<Result<_, _>>()?))
     }
 
     /// Both, or one that is both.
@@ -208,10 +231,9 @@ impl Setup<'_> {
     fn built(
         &self,
         build: Build<'_>,
-        outputs: usize,
+        [inputs, outputs]: [usize; 2],
         rng: &mut EnvRng,
     ) -> Result<AnyNetwork, TrainError> {
-        let inputs = self.policy.observation;
         let net = build(inputs, outputs, rng, &self.device);
         let said = net.forward(Tensor::zeros([2, inputs], &self.device)).dims();
         if said == [2, outputs] {
@@ -231,6 +253,11 @@ impl Algorithm {
             Self::A2c(config) => Box::new(a2c::A2c::new(config, setup)?),
             Self::Ppo(config) => Box::new(ppo::Ppo::new(config, setup)?),
             Self::Dqn(config) => Box::new(dqn::new(config, setup)?),
+            Self::Sac(config) => Box::new(sac::new(config, setup)?),
+            Self::Td3(config) => Box::new(td3::new(config, ("TD3", "td3.buffer_size"), setup)?),
+            Self::Ddpg(config) => {
+                Box::new(td3::new(&config.as_td3(), ("DDPG", "ddpg.buffer_size"), setup)?)
+            }
         })
     }
 }

@@ -63,6 +63,8 @@ pub(super) struct Seen<'a> {
     pub(super) observations: &'a [f32],
     /// `[lanes × choices]`; empty where everything is allowed.
     pub(super) valid: &'a [bool],
+    /// Steps of each lane since the last minibatch was learnt from.
+    pub(super) since: usize,
 }
 
 /// The part of such an algorithm that is its own: networks that act, and learn from minibatches.
@@ -78,12 +80,15 @@ pub(super) trait Agent: Clone + Send {
 
     /// An action for every lane, to gather experience with, drawn from the lanes' streams.
     fn act(
-        &self,
+        &mut self,
         policy: &Policy,
         seen: Seen<'_>,
         at: Left,
         streams: &mut [EnvRng],
     ) -> Result<ActionBatch, TrainError>;
+
+    /// A new episode begins in `lane`.
+    fn begin(&mut self, _lane: usize) {}
 
     /// One step down the gradient from a minibatch; returns each transition's error, by which it may be
     /// drawn again.
@@ -109,7 +114,7 @@ pub(super) trait Agent: Clone + Send {
     /// See [`Method::inspect`].
     fn inspect(&self) -> Vec<Inspected>;
 
-    /// Notes networks, optimisers and streams.
+    /// Notes networks, optimisers and streams, and what exploring holds on to.
     fn save(&self, checkpoint: &mut Checkpoint);
 
     /// Goes back to what [`save`](Self::save) noted.
@@ -170,8 +175,8 @@ impl<A: Agent> OffPolicy<A> {
         while all.steps < TOLD && now(all).steps < left.of {
             all.phase = Phase::Collecting;
             let policy = self.agent.policy();
-            for _ in 0..self.replaying.train_freq {
-                self.step(&policy, now(all), all)?;
+            for since in 0..self.replaying.train_freq {
+                self.step((&policy, since), now(all), all)?;
             }
             all.phase = Phase::Learning;
             let left = now(all);
@@ -194,14 +199,21 @@ impl<A: Agent> OffPolicy<A> {
     }
 
     /// One step of every lane, into the buffer.
-    fn step(&mut self, policy: &Policy, at: Left, all: &mut Rounds) -> Result<(), TrainError> {
+    fn step(
+        &mut self,
+        (policy, since): (&Policy, usize),
+        at: Left,
+        all: &mut Rounds,
+    ) -> Result<(), TrainError> {
         let valid = self.world.masks(self.agent.head())?;
-        let seen = Seen { observations: &self.world.out.observations, valid: &valid };
+        let seen = Seen { observations: &self.world.out.observations, valid: &valid, since };
         let actions = self.agent.act(policy, seen, at, &mut self.streams)?;
         let taken = self.agent.head().to_env(actions.clone());
         all.episodes.extend(self.world.step(&taken, all.steps)?);
         all.steps += self.world.lanes();
         let out = &self.world.out;
+        let ended = out.endings.iter().enumerate().filter(|(_, ending)| ending.is_some());
+        ended.for_each(|(lane, _)| self.agent.begin(lane));
         let finals = self.world.truncated().map(|(lane, seen)| (lane, seen.to_vec()));
         self.buffer.push(&actions, &out.rewards, &out.endings, finals);
         let valid = self.world.masks(self.agent.head())?;
@@ -333,6 +345,7 @@ impl<A: Agent> Method for OffPolicy<A> {
         for lane in 0..self.world.lanes() {
             if fresh.contains(&lane) {
                 self.buffer.cut(lane);
+                self.agent.begin(lane);
             } else {
                 let row = lane * self.width..(lane + 1) * self.width;
                 self.world.out.observations[row.clone()]

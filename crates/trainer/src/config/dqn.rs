@@ -2,7 +2,7 @@
 
 use elegante_policy::settings;
 
-use super::{check, count, fraction, limit, small, step_size};
+use super::{check, count, fraction, limit, replaying::check_replaying, small, step_size};
 use crate::{TrainError, schedule::Schedule};
 
 settings! {
@@ -61,21 +61,9 @@ settings! {
 
 impl DqnConfig {
     pub(super) fn validate(&self) -> Result<(), TrainError> {
-        let size = (1..=1 << 32).contains(&self.buffer_size);
-        check("dqn.buffer_size", self.buffer_size, size, "between 1 and 2³²")?;
-        count("dqn.train_freq", self.train_freq)?;
-        let steps = self.gradient_steps <= 1 << 24;
-        check("dqn.gradient_steps", self.gradient_steps, steps, "at most 2²⁴")?;
-        count("dqn.batch_size", self.batch_size)?;
-        fraction("dqn.gamma", self.gamma)?;
-        let span = (1..=10_000).contains(&self.n_steps);
-        check("dqn.n_steps", self.n_steps, span, "between 1 and 10000")?;
-        step_size("dqn.learning_rate", self.learning_rate)?;
-        small("dqn.adam_epsilon", self.adam_epsilon)?;
-        limit("dqn.max_grad_norm", self.max_grad_norm)?;
+        check_replaying!("dqn", self);
         let interval = self.target_update_interval;
         check("dqn.target_update_interval", interval, interval > 0, "at least 1")?;
-        fraction("dqn.tau", self.tau)?;
         fraction("dqn.exploration_initial", self.exploration_initial)?;
         fraction("dqn.exploration_final", self.exploration_final)?;
         fraction("dqn.exploration_fraction", self.exploration_fraction)?;

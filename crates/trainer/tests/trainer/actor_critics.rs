@@ -6,7 +6,7 @@ use elegante_env::EnvRng;
 use elegante_policy::{Actor, Cell, DeviceChoice, Policy};
 use elegante_trainer::{EvalConfig, UpdateMetrics, evaluate};
 
-use crate::worlds::{Variant, cartpole, finish, ppo, replaying, train, variants};
+use crate::worlds::{Variant, cartpole, finish, judged, ppo, replaying, train, variants};
 
 /// The numbers of updates, to the last bit; an update without an episode has a mean of NaN.
 fn told(updates: &[UpdateMetrics]) -> Vec<String> {
@@ -15,7 +15,7 @@ fn told(updates: &[UpdateMetrics]) -> Vec<String> {
 
 #[test]
 fn resumed_at_any_update_a_run_is_the_same_to_the_last_bit() {
-    for mut variant in variants().into_iter().chain(replaying()) {
+    for mut variant in variants().into_iter().chain(replaying()).chain(judged()) {
         variant.config.run.eval_every = 100;
         let whole = finish(&mut variant.trainer());
         assert!(whole.updates.len() >= 4 && whole.evaluations.len() >= 3, "{}", variant.name);
@@ -70,7 +70,7 @@ fn said(policy: &Policy, forgetful: bool) -> Vec<f64> {
 #[test]
 fn a_saved_policy_acts_as_the_one_that_was_trained() {
     let device = DeviceChoice::Auto.open().unwrap();
-    for variant in variants().into_iter().chain(replaying()) {
+    for variant in variants().into_iter().chain(replaying()).chain(judged()) {
         let Variant { name, config, make } = &variant;
         let mut trainer = variant.trainer();
         finish(&mut trainer);

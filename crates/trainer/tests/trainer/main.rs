@@ -10,6 +10,7 @@ mod inspect;
 mod learning;
 mod learning_actor_critics;
 mod learning_dqn;
+mod learning_judged;
 mod networks;
 mod recorder;
 mod settings;

@@ -7,7 +7,7 @@ use elegante_trainer::{
     Trainer,
 };
 
-use crate::worlds::{Range, a2c, cartpole, config, ppo, replaying, variants, world};
+use crate::worlds::{Range, a2c, cartpole, config, judged, ppo, replaying, variants, world};
 
 type Make = fn() -> Result<AnyEnv, EnvError>;
 
@@ -166,6 +166,34 @@ fn replayed_experience_is_on_record_when_learning_from_it_fails() {
         for stage in ["observation", "action", "reward", "next observation", "target", "value"] {
             assert!(stages.contains(&stage), "{name}: no {stage} in {stages:?}");
         }
+    }
+}
+
+#[test]
+fn what_actors_and_their_critics_fail_on_is_on_record() {
+    for mut variant in judged() {
+        match &mut variant.config.algorithm {
+            Algorithm::Sac(sac) => sac.learning_rate = 1e300,
+            Algorithm::Td3(td3) => td3.learning_rate = 1e300,
+            Algorithm::Ddpg(ddpg) => ddpg.learning_rate = 1e300,
+            other => panic!("{other:?}"),
+        }
+        let report = fails_twice(&variant.config, variant.make);
+        let name = &variant.name;
+        // α is the first to learn, where it does.
+        let learnt = matches!(&variant.config.algorithm,
+            Algorithm::Sac(sac) if sac.entropy_coef.is_none());
+        let first = if learnt { "new weight temperature.log_alpha" } else { "new weight critics." };
+        assert!(report.first.starts_with(first), "{name}: {}", report.first);
+        assert_eq!((report.phase, report.minibatch), (Phase::Learning, Some(1)), "{name}");
+        let stages: Vec<_> = report.stages.iter().map(|stage| stage.name.as_str()).collect();
+        for stage in ["observation", "action", "reward", "next observation"] {
+            assert!(stages.contains(&stage), "{name}: no {stage} in {stages:?}");
+        }
+        for stage in ["target", "value"] {
+            assert_eq!(stages.contains(&stage), !learnt, "{name}: {stage} in {stages:?}");
+        }
+        assert_eq!(stages.contains(&"valid action"), name.contains("masks"), "{name}");
     }
 }
 

@@ -9,11 +9,13 @@ use std::{
 use elegante_env::{BoxSpace, Discrete, Env, EnvError, Reset, Space, Step};
 use elegante_policy::{Activation, Cell, Init, MlpConfig, Settings};
 use elegante_trainer::{
-    A2cConfig, Algorithm, Continuous, DqnConfig, Estimator, PpoConfig, ReinforceConfig, RunConfig,
-    Schedule, Stop, TrainConfig, Trainer,
+    A2cConfig, Algorithm, Continuous, DdpgConfig, DqnConfig, Estimator, Noise, PpoConfig,
+    ReinforceConfig, RunConfig, SacConfig, Schedule, Stop, Td3Config, TrainConfig, Trainer,
 };
 
-use crate::worlds::{At, Range, Told, a2c, cartpole, config, dqn, ppo, train, world};
+use crate::worlds::{
+    At, Range, Told, a2c, cartpole, config, ddpg, dqn, ppo, sac, td3, train, world,
+};
 
 /// What must be different after a setting was turned.
 type Shows = fn(&Told, &Told) -> bool;
@@ -336,6 +338,172 @@ fn dqn_refuses_what_it_has_no_use_for() {
     // A short run can't fill it.
     huge.run.steps = 100;
     train(&huge, || Wide);
+}
+
+fn of_sac(config: &mut TrainConfig) -> &mut SacConfig {
+    match &mut config.algorithm {
+        Algorithm::Sac(sac) => sac,
+        other => panic!("{other:?} is not SAC"),
+    }
+}
+
+fn of_td3(config: &mut TrainConfig) -> &mut Td3Config {
+    match &mut config.algorithm {
+        Algorithm::Td3(td3) => td3,
+        other => panic!("{other:?} is not TD3"),
+    }
+}
+
+fn of_ddpg(config: &mut TrainConfig) -> &mut DdpgConfig {
+    match &mut config.algorithm {
+        Algorithm::Ddpg(ddpg) => ddpg,
+        other => panic!("{other:?} is not DDPG"),
+    }
+}
+
+#[test]
+fn every_setting_of_sac() {
+    let rows = [
+        row("buffer_size", |c| of_sac(c).buffer_size = 100, WEIGHTS),
+        row(
+            "buffer_memory",
+            |c| of_sac(c).buffer_memory = Some(1 << 20),
+            |a, b| {
+                // Enough of it changes nothing, and too little is refused.
+                let cramped = sac(|sac| sac.buffer_memory = Some(500));
+                a.policy == b.policy && refused(&cramped, Range::new).contains("sac.buffer_size")
+            },
+        ),
+        row("learning_starts", |c| of_sac(c).learning_starts = 200, WEIGHTS),
+        row("train_freq", |c| of_sac(c).train_freq = 5, WEIGHTS),
+        row("gradient_steps", |c| of_sac(c).gradient_steps = 0, WEIGHTS),
+        row("batch_size", |c| of_sac(c).batch_size = 10, WEIGHTS),
+        row("gamma", |c| of_sac(c).gamma = 0.9, WEIGHTS),
+        row("n_steps", |c| of_sac(c).n_steps = 3, WEIGHTS),
+        row("learning_rate", |c| of_sac(c).learning_rate = 2e-2, WEIGHTS),
+        row("schedule", |c| of_sac(c).schedule = Schedule::Linear, WEIGHTS),
+        row("adam_epsilon", |c| of_sac(c).adam_epsilon = 1e-2, WEIGHTS),
+        row("max_grad_norm", |c| of_sac(c).max_grad_norm = 0.01, WEIGHTS),
+        row("critics", |c| of_sac(c).critics = 1, WEIGHTS),
+        row("target_update_interval", |c| of_sac(c).target_update_interval = 10, WEIGHTS),
+        row("tau", |c| of_sac(c).tau = 0.5, WEIGHTS),
+        row("entropy_coef", |c| of_sac(c).entropy_coef = Some(0.3), WEIGHTS),
+        row("initial_entropy_coef", |c| of_sac(c).initial_entropy_coef = 0.1, WEIGHTS),
+        row("target_entropy", |c| of_sac(c).target_entropy = Some(0.1), WEIGHTS),
+        row("sde", |c| of_sac(c).sde = true, learnt_differently),
+        row("sde_sample_steps", |c| of_sac(c).sde_sample_steps = 2, WEIGHTS),
+        row("initial_log_std", |c| of_sac(c).initial_log_std = -1.0, learnt_differently),
+    ];
+    complete::<SacConfig>(&rows);
+    each_shows_in(&sac(|_| {}), &rows[..19], Range::new);
+    each_shows_in(&sac(|_| {}), &rows[..18], cartpole);
+    let exploring = sac(|sac| (sac.sde, sac.train_freq, sac.gradient_steps) = (true, 8, 8));
+    each_shows_in(&exploring, &rows[19..], Range::new);
+}
+
+#[test]
+fn every_setting_of_td3() {
+    let rows = [
+        row("buffer_size", |c| of_td3(c).buffer_size = 100, WEIGHTS),
+        row(
+            "buffer_memory",
+            |c| of_td3(c).buffer_memory = Some(1 << 20),
+            |a, b| {
+                // Enough of it changes nothing, and too little is refused.
+                let cramped = td3(|td3| td3.buffer_memory = Some(500));
+                a.policy == b.policy && refused(&cramped, Range::new).contains("td3.buffer_size")
+            },
+        ),
+        row("learning_starts", |c| of_td3(c).learning_starts = 200, WEIGHTS),
+        row("train_freq", |c| of_td3(c).train_freq = 5, WEIGHTS),
+        row("gradient_steps", |c| of_td3(c).gradient_steps = 0, WEIGHTS),
+        row("batch_size", |c| of_td3(c).batch_size = 10, WEIGHTS),
+        row("gamma", |c| of_td3(c).gamma = 0.9, WEIGHTS),
+        row("n_steps", |c| of_td3(c).n_steps = 3, WEIGHTS),
+        row("learning_rate", |c| of_td3(c).learning_rate = 2e-2, WEIGHTS),
+        row("schedule", |c| of_td3(c).schedule = Schedule::Linear, WEIGHTS),
+        row("adam_epsilon", |c| of_td3(c).adam_epsilon = 1e-2, WEIGHTS),
+        row("max_grad_norm", |c| of_td3(c).max_grad_norm = 0.01, WEIGHTS),
+        row("tau", |c| of_td3(c).tau = 0.5, WEIGHTS),
+        row("critics", |c| of_td3(c).critics = 1, WEIGHTS),
+        row("policy_delay", |c| of_td3(c).policy_delay = 3, WEIGHTS),
+        row("target_noise", |c| of_td3(c).target_noise = 0.0, WEIGHTS),
+        row("target_noise_clip", |c| of_td3(c).target_noise_clip = 0.1, WEIGHTS),
+        row("noise", |c| of_td3(c).noise = Noise::OrnsteinUhlenbeck, WEIGHTS),
+        row("noise_std", |c| of_td3(c).noise_std = 0.3, WEIGHTS),
+    ];
+    complete::<Td3Config>(&rows);
+    each_shows_in(&td3(|_| {}), &rows, Range::new);
+}
+
+#[test]
+fn every_setting_of_ddpg() {
+    let rows = [
+        row("buffer_size", |c| of_ddpg(c).buffer_size = 100, WEIGHTS),
+        row(
+            "buffer_memory",
+            |c| of_ddpg(c).buffer_memory = Some(1 << 20),
+            |a, b| {
+                // Enough of it changes nothing, and too little is refused.
+                let cramped = ddpg(|ddpg| ddpg.buffer_memory = Some(500));
+                a.policy == b.policy && refused(&cramped, Range::new).contains("ddpg.buffer_size")
+            },
+        ),
+        row("learning_starts", |c| of_ddpg(c).learning_starts = 200, WEIGHTS),
+        row("train_freq", |c| of_ddpg(c).train_freq = 5, WEIGHTS),
+        row("gradient_steps", |c| of_ddpg(c).gradient_steps = 0, WEIGHTS),
+        row("batch_size", |c| of_ddpg(c).batch_size = 10, WEIGHTS),
+        row("gamma", |c| of_ddpg(c).gamma = 0.9, WEIGHTS),
+        row("n_steps", |c| of_ddpg(c).n_steps = 3, WEIGHTS),
+        row("learning_rate", |c| of_ddpg(c).learning_rate = 2e-2, WEIGHTS),
+        row("schedule", |c| of_ddpg(c).schedule = Schedule::Linear, WEIGHTS),
+        row("adam_epsilon", |c| of_ddpg(c).adam_epsilon = 1e-2, WEIGHTS),
+        row("max_grad_norm", |c| of_ddpg(c).max_grad_norm = 0.01, WEIGHTS),
+        row("tau", |c| of_ddpg(c).tau = 0.5, WEIGHTS),
+        row("noise", |c| of_ddpg(c).noise = Noise::None, WEIGHTS),
+        row("noise_std", |c| of_ddpg(c).noise_std = 0.3, WEIGHTS),
+    ];
+    complete::<DdpgConfig>(&rows);
+    each_shows_in(&ddpg(|_| {}), &rows, Range::new);
+}
+
+#[test]
+fn each_noise_is_one_of_its_own() {
+    let kinds = [Noise::None, Noise::Normal, Noise::OrnsteinUhlenbeck];
+    let policies: HashSet<Vec<u8>> = kinds
+        .into_iter()
+        .map(|noise| train(&td3(|td3| td3.noise = noise), Range::new).policy)
+        .collect();
+    assert_eq!(policies.len(), kinds.len());
+}
+
+#[test]
+fn actors_with_critics_refuse_what_they_have_no_use_for() {
+    for (name, base) in [("SAC", sac(|_| {})), ("TD3", td3(|_| {})), ("DDPG", ddpg(|_| {}))] {
+        let mut remembering = base.clone();
+        remembering.network.recurrent = Cell::Gru;
+        let error = refused(&remembering, Range::new);
+        let words = format!("{name} works with networks that have no memory");
+        assert!(error.contains(&words), "{error}");
+        let mut shared = base.clone();
+        shared.network.shared = true;
+        assert!(refused(&shared, Range::new).starts_with("network.shared = true"));
+        let mut guarded = base.clone();
+        guarded.guard.max_kl = Some(0.1);
+        assert!(refused(&guarded, Range::new).starts_with("guard.max_kl = 0.1"));
+        let error = refused(&base, || Boundless);
+        assert!(error.contains(&format!("{name} needs bounds")), "{error}");
+        let mut sure = base;
+        sure.guard.min_entropy = Some(-100.0);
+        if name == "SAC" {
+            train(&sure, Range::new);
+            continue;
+        }
+        assert!(refused(&sure, Range::new).starts_with("guard.min_entropy = -100"));
+        sure.guard.min_entropy = None;
+        let error = refused(&sure, cartpole);
+        assert!(error.contains(&format!("{name} chooses a point of a box")), "{error}");
+    }
 }
 
 /// A thousand numbers to look at.

@@ -8,8 +8,8 @@ use elegante_env::{
 };
 use elegante_policy::{Cell, MlpConfig};
 use elegante_trainer::{
-    A2cConfig, Algorithm, Continuous, DqnConfig, Evaluation, Event, PpoConfig, ReinforceConfig,
-    RunConfig, Stop, TrainConfig, Trainer, UpdateMetrics,
+    A2cConfig, Algorithm, Continuous, DdpgConfig, DqnConfig, Evaluation, Event, Noise, PpoConfig,
+    ReinforceConfig, RunConfig, SacConfig, Stop, Td3Config, TrainConfig, Trainer, UpdateMetrics,
 };
 
 /// What a script is told of a step. `obs` holds 1 and the time; the script may write what it likes.
@@ -176,6 +176,51 @@ pub(crate) fn dqn(change: impl FnOnce(&mut DqnConfig)) -> TrainConfig {
     config
 }
 
+/// A short run of SAC: half of it fills the buffer anew.
+pub(crate) fn sac(change: impl FnOnce(&mut SacConfig)) -> TrainConfig {
+    let mut config = config(|run, _| run.steps = 384);
+    let mut sac = SacConfig {
+        buffer_size: 192,
+        learning_starts: 64,
+        batch_size: 16,
+        learning_rate: 1e-2,
+        ..SacConfig::default()
+    };
+    change(&mut sac);
+    config.algorithm = Algorithm::Sac(sac);
+    config
+}
+
+/// The same of TD3.
+pub(crate) fn td3(change: impl FnOnce(&mut Td3Config)) -> TrainConfig {
+    let mut config = config(|run, _| run.steps = 384);
+    let mut td3 = Td3Config {
+        buffer_size: 192,
+        learning_starts: 64,
+        batch_size: 16,
+        learning_rate: 1e-2,
+        ..Td3Config::default()
+    };
+    change(&mut td3);
+    config.algorithm = Algorithm::Td3(td3);
+    config
+}
+
+/// The same of DDPG.
+pub(crate) fn ddpg(change: impl FnOnce(&mut DdpgConfig)) -> TrainConfig {
+    let mut config = config(|run, _| run.steps = 384);
+    let mut ddpg = DdpgConfig {
+        buffer_size: 192,
+        learning_starts: 64,
+        batch_size: 16,
+        learning_rate: 1e-2,
+        ..DdpgConfig::default()
+    };
+    change(&mut ddpg);
+    config.algorithm = Algorithm::Ddpg(ddpg);
+    config
+}
+
 /// All that a run tells, without what the clock says, and the weights that it ends with.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Told {
@@ -306,6 +351,40 @@ pub(crate) fn replaying() -> Vec<Variant> {
         config: dqn(change),
         make,
     };
+    kinds.into_iter().map(variant).collect()
+}
+
+/// Actors with critics of their own, in every one of their forms.
+pub(crate) fn judged() -> Vec<Variant> {
+    let numbers: Make = || Ok(AnyEnv::new(TimeLimit::new(IdentityContinuous::new(2), 10)?));
+    let poles: Make = || Ok(AnyEnv::new(TimeLimit::new(CartPole::default(), 25)?));
+    let gates: Make = || Ok(AnyEnv::new(Gates::new()));
+    let kinds: [(&str, TrainConfig, Make); 8] = [
+        ("SAC", sac(|_| {}), numbers),
+        (
+            "SAC, α fixed, over three steps, slow targets",
+            sac(|sac| {
+                (sac.entropy_coef, sac.n_steps) = (Some(0.1), 3);
+                (sac.target_update_interval, sac.gradient_steps) = (3, 0);
+            }),
+            numbers,
+        ),
+        (
+            "SAC, gSDE",
+            sac(|sac| (sac.sde, sac.sde_sample_steps, sac.train_freq) = (true, 2, 5)),
+            numbers,
+        ),
+        ("SAC, a choice", sac(|_| {}), poles),
+        ("SAC, masks", sac(|_| {}), gates),
+        ("TD3", td3(|_| {}), numbers),
+        (
+            "TD3, Ornstein–Uhlenbeck",
+            td3(|td3| (td3.noise, td3.policy_delay) = (Noise::OrnsteinUhlenbeck, 3)),
+            numbers,
+        ),
+        ("DDPG", ddpg(|_| {}), numbers),
+    ];
+    let variant = |(name, config, make): (&str, _, _)| Variant { name: name.into(), config, make };
     kinds.into_iter().map(variant).collect()
 }
 
