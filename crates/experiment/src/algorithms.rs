@@ -1,7 +1,9 @@
 //! The algorithms by name, with the tables that hold their settings.
 
 use elegante_policy::{Setting, Settings};
-use elegante_trainer::{A2cConfig, Algorithm, DqnConfig, PpoConfig, ReinforceConfig};
+use elegante_trainer::{
+    A2cConfig, Algorithm, DdpgConfig, DqnConfig, PpoConfig, ReinforceConfig, SacConfig, Td3Config,
+};
 use toml::Table;
 
 use crate::{ConfigError, names::nearest};
@@ -55,6 +57,33 @@ pub const ALGORITHMS: &[AlgorithmInfo] = &[
         read: |table| table.try_into().map(Algorithm::Dqn),
     },
     AlgorithmInfo {
+        id: "sac",
+        summary: "Soft actor-critic: a policy that is paid for its entropy too, learnt from replayed experience.",
+        source: "Haarnoja et al., 2018: Soft actor-critic algorithms and applications",
+        actions: &["discrete", "continuous"],
+        settings: SacConfig::SETTINGS,
+        presets: include_str!("../presets/sac.toml"),
+        read: |table| table.try_into().map(Algorithm::Sac),
+    },
+    AlgorithmInfo {
+        id: "td3",
+        summary: "Twin delayed DDPG: an action for each state, learnt through two critics from replayed experience.",
+        source: "Fujimoto et al., 2018: Addressing function approximation error in actor-critic methods",
+        actions: &["continuous"],
+        settings: Td3Config::SETTINGS,
+        presets: include_str!("../presets/td3.toml"),
+        read: |table| table.try_into().map(Algorithm::Td3),
+    },
+    AlgorithmInfo {
+        id: "ddpg",
+        summary: "Deep deterministic policy gradients: what TD3 grew out of, with one critic.",
+        source: "Lillicrap et al., 2016: Continuous control with deep reinforcement learning",
+        actions: &["continuous"],
+        settings: DdpgConfig::SETTINGS,
+        presets: include_str!("../presets/ddpg.toml"),
+        read: |table| table.try_into().map(Algorithm::Ddpg),
+    },
+    AlgorithmInfo {
         id: "reinforce",
         summary: "The policy gradient itself, from whole trajectories; estimators total-return, reward-to-go and baseline.",
         source: "Williams, 1992: Simple statistical gradient-following algorithms for connectionist reinforcement learning",
@@ -94,6 +123,9 @@ pub(crate) fn settings_of(algorithm: &Algorithm) -> Result<Table, toml::ser::Err
         Algorithm::A2c(config) => Table::try_from(config),
         Algorithm::Ppo(config) => Table::try_from(config),
         Algorithm::Dqn(config) => Table::try_from(config),
+        Algorithm::Sac(config) => Table::try_from(config),
+        Algorithm::Td3(config) => Table::try_from(config),
+        Algorithm::Ddpg(config) => Table::try_from(config),
         _ => Err(serde::ser::Error::custom("this algorithm has no entry in ALGORITHMS")),
     }
 }

@@ -9,7 +9,7 @@ use elegante::{
     env::{AnyEnv, Bandit, Identity, IdentityContinuous, Memory},
     evaluate,
     policy::Cell,
-    trainer::{A2cConfig, DqnConfig, PpoConfig},
+    trainer::{A2cConfig, DdpgConfig, DqnConfig, PpoConfig, SacConfig, Td3Config},
 };
 
 use super::{
@@ -53,6 +53,10 @@ enum Measure {
 }
 
 const ALL: &[&str] = &["ppo", "a2c", "dqn", "reinforce"];
+/// Those that choose one of several actions.
+const CHOOSING: &[&str] = &["ppo", "a2c", "dqn", "sac", "reinforce"];
+/// Those whose actor learns through critics of its actions.
+const JUDGED: &[&str] = &["sac", "td3", "ddpg"];
 /// Those that draw from a distribution of actions, of whatever kind.
 const POLICIES: &[&str] = &["ppo", "a2c", "reinforce"];
 /// Those with a value function of states.
@@ -92,6 +96,7 @@ fn rungs() -> Vec<Rung> {
     let doors: Make = || lesson(Lesson::new(3, doors));
     let sooner: Make = || lesson(Lesson::new(2, soon_or_much));
     let stay: Make = || lesson(Lesson::timeless(2, stay_or_leave));
+    let shots: Make = || limited(IdentityContinuous::default(), 1);
     let numbers: Make = || limited(IdentityContinuous::default(), 100);
     let maze: Make = || limited(Memory::new(4), 30);
     vec![
@@ -104,8 +109,26 @@ fn rungs() -> Vec<Rung> {
             algos: CRITICS,
             ..rung("value of what is seen", shown, ValueError, [0.0, 0.03], 0.0)
         },
-        Rung { long: false, ..rung("best of five arms", arms, BestArm, at_least(0.9), 1.0) },
-        Rung { long: false, ..rung("does what it sees", named, Drawn, at_least(90.0), 100.0) },
+        Rung {
+            algos: CHOOSING,
+            long: false,
+            ..rung("best of five arms", arms, BestArm, at_least(0.9), 1.0)
+        },
+        Rung {
+            algos: CHOOSING,
+            long: false,
+            ..rung("does what it sees", named, Drawn, at_least(90.0), 100.0)
+        },
+        Rung {
+            algos: JUDGED,
+            long: false,
+            ..rung("repeats a number", shots, Return, at_least(-0.03), 0.0)
+        },
+        Rung {
+            algos: JUDGED,
+            long: false,
+            ..rung("repeats one after another", numbers, Return, at_least(-3.0), 0.0)
+        },
         Rung {
             change: |c| delayed(c, 0.99),
             ..rung("credits the cause", doors, Return, at_least(3.5), 4.0)
@@ -222,6 +245,44 @@ fn base(algo: &str) -> anyhow::Result<TrainConfig> {
             }),
             8_000,
         ),
+        "sac" => (
+            Algorithm::Sac(SacConfig {
+                gradient_steps: 2,
+                batch_size: 64,
+                gamma: 0.9,
+                learning_rate: 3e-3,
+                learning_starts: 400,
+                tau: 0.02,
+                // What is drawn should come near the best.
+                entropy_coef: Some(0.01),
+                ..SacConfig::default()
+            }),
+            8_000,
+        ),
+        "td3" => (
+            Algorithm::Td3(Td3Config {
+                gradient_steps: 2,
+                batch_size: 64,
+                gamma: 0.9,
+                learning_rate: 3e-3,
+                learning_starts: 400,
+                tau: 0.02,
+                ..Td3Config::default()
+            }),
+            8_000,
+        ),
+        "ddpg" => (
+            Algorithm::Ddpg(DdpgConfig {
+                gradient_steps: 2,
+                batch_size: 64,
+                gamma: 0.9,
+                learning_rate: 3e-3,
+                learning_starts: 400,
+                tau: 0.02,
+                ..DdpgConfig::default()
+            }),
+            8_000,
+        ),
         "reinforce" => (
             Algorithm::Reinforce(ReinforceConfig {
                 batch_steps: 300,
@@ -243,6 +304,9 @@ fn discount(config: &mut TrainConfig, gamma: f64) {
         Algorithm::Ppo(ppo) => ppo.gamma = gamma,
         Algorithm::A2c(a2c) => a2c.gamma = gamma,
         Algorithm::Dqn(dqn) => dqn.gamma = gamma,
+        Algorithm::Sac(sac) => sac.gamma = gamma,
+        Algorithm::Td3(td3) => td3.gamma = gamma,
+        Algorithm::Ddpg(ddpg) => ddpg.gamma = gamma,
         Algorithm::Reinforce(reinforce) => reinforce.gamma = gamma,
         _ => {}
     }

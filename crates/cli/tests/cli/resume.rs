@@ -151,6 +151,18 @@ fn every_algorithm_network_and_normaliser_goes_on_where_it_was() {
              --set dqn.prioritized=true --set dqn.n_steps=3 --set dqn.double=true",
         ),
         (
+            "sac",
+            "Pendulum-v1 --algo sac --steps 1500 --checkpoint-every 200 --set lanes=2 \
+             --set sac.buffer_size=500 --set sac.batch_size=16 --set sac.train_freq=4 \
+             --set sac.sde=true --set sac.sde_sample_steps=2",
+        ),
+        (
+            "td3",
+            "Pendulum-v1 --algo td3 --steps 1500 --checkpoint-every 200 --set lanes=2 \
+             --set td3.buffer_size=500 --set td3.batch_size=16 --set td3.learning_starts=100 \
+             --set td3.train_freq=4 --set td3.noise=ornstein-uhlenbeck",
+        ),
+        (
             "gru",
             "CartPole-v1 --steps 3000 --checkpoint-every 500 --set network.recurrent=gru \
              --set network.recurrent_size=8 --set ppo.epochs=2",

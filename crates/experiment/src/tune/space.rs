@@ -186,6 +186,9 @@ fn built_in(algo: &str) -> Option<&'static str> {
         "ppo" => include_str!("../../spaces/ppo.toml"),
         "a2c" => include_str!("../../spaces/a2c.toml"),
         "dqn" => include_str!("../../spaces/dqn.toml"),
+        "sac" => include_str!("../../spaces/sac.toml"),
+        "td3" => include_str!("../../spaces/td3.toml"),
+        "ddpg" => include_str!("../../spaces/ddpg.toml"),
         "reinforce" => include_str!("../../spaces/reinforce.toml"),
         _ => return None,
     })
@@ -215,7 +218,7 @@ mod tests {
                 assert!(space.dimensions().len() >= 5, "{} {env}", algo.id);
             }
         }
-        assert!(["ppo", "a2c", "dqn", "reinforce"].iter().all(|algo| built_in(algo).is_some()));
+        assert!(ALGORITHMS.iter().all(|algo| built_in(algo.id).is_some()));
     }
 
     #[test]

@@ -28,7 +28,7 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 const CONFIG: &str = "config.toml";
 
 /// Environment, algorithm and settings: between them every head, network, normaliser and schedule.
-const RUNS: [(&str, &str, &str); 6] = [
+const RUNS: [(&str, &str, &str); 9] = [
     ("CartPole-v1", "ppo", "ppo.n_steps=8 ppo.batch_size=16 ppo.epochs=1"),
     (
         "Pendulum-v1",
@@ -45,6 +45,13 @@ const RUNS: [(&str, &str, &str); 6] = [
         "CartPole-v1",
         "dqn",
         "dqn.learning_starts=20 dqn.batch_size=4 dqn.dueling=true dqn.quantiles=3 dqn.prioritized=true",
+    ),
+    ("Pendulum-v1", "sac", "sac.learning_starts=20 sac.batch_size=4 sac.sde=true"),
+    ("FrozenLake-v1", "sac", "sac.learning_starts=20 sac.batch_size=4 sac.entropy_coef=0.1"),
+    (
+        "MountainCarContinuous-v0",
+        "td3",
+        "td3.learning_starts=20 td3.batch_size=4 td3.noise=ornstein-uhlenbeck",
     ),
     ("FrozenLake-v1", "reinforce", "reinforce.batch_steps=20"),
     (
