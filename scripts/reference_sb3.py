@@ -5,10 +5,12 @@ From the repository's root, in a virtual environment:
     python scripts/reference_sb3.py CartPole-v1
     python scripts/reference_sb3.py MountainCarContinuous-v0
     python scripts/reference_sb3.py MountainCar-v0 --seeds 0,1
+    python scripts/reference_sb3.py CartPole-v1 --algo dqn
 
-PPO with rl-baselines3-zoo's settings for the environment (hyperparams/ppo.yml), seeds 0 to 9 unless others
-are named, on one thread: about 30 s for a seed of CartPole, 60 s for one of MountainCarContinuous and three
-minutes for one of MountainCar. Of each seed:
+PPO or DQN with rl-baselines3-zoo's settings for the environment (hyperparams/ppo.yml, dqn.yml), seeds 0 to 9
+unless others are named, on one thread: with PPO about 30 s for a seed of CartPole, 60 s for one of
+MountainCarContinuous and three minutes for one of MountainCar, with DQN a minute for one of CartPole. Of each
+seed:
 
   evaluation   of the last policy, 100 episodes with the mode of its distribution, in environments that
                training has not seen, with the normaliser's statistics frozen
@@ -32,7 +34,7 @@ import gymnasium
 import numpy as np
 import stable_baselines3
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -48,9 +50,12 @@ def linear(initial):
     return lambda left: left * initial
 
 
-# Each environment's steps, lanes, whether observations and rewards are normalised, and what PPO is given.
+ALGORITHMS = {"ppo": PPO, "dqn": DQN}
+
+# Of each algorithm and environment: steps, lanes, whether observations and rewards are normalised, and what the
+# algorithm is given.
 PRESETS = {
-    "CartPole-v1": (
+    ("ppo", "CartPole-v1"): (
         100_000,
         8,
         False,
@@ -65,13 +70,13 @@ PRESETS = {
             clip_range=linear(0.2),
         ),
     ),
-    "MountainCar-v0": (
+    ("ppo", "MountainCar-v0"): (
         1_000_000,
         16,
         True,
         dict(n_steps=16, n_epochs=4, gamma=0.99, gae_lambda=0.98, ent_coef=0.0),
     ),
-    "MountainCarContinuous-v0": (
+    ("ppo", "MountainCarContinuous-v0"): (
         20_000,
         1,
         True,
@@ -88,6 +93,24 @@ PRESETS = {
             clip_range=0.1,
             use_sde=True,
             policy_kwargs=dict(log_std_init=-3.29, ortho_init=False),
+        ),
+    ),
+    ("dqn", "CartPole-v1"): (
+        50_000,
+        1,
+        False,
+        dict(
+            learning_rate=2.3e-3,
+            batch_size=64,
+            buffer_size=100_000,
+            learning_starts=1_000,
+            gamma=0.99,
+            target_update_interval=10,
+            train_freq=256,
+            gradient_steps=128,
+            exploration_fraction=0.16,
+            exploration_final_eps=0.04,
+            policy_kwargs=dict(net_arch=[256, 256]),
         ),
     ),
 }
@@ -124,12 +147,12 @@ def thinned(means, steps):
     return [None if v is None else round(v, 2) for v in values]
 
 
-def train(env_id, seed):
-    steps, lanes, normalized, settings = PRESETS[env_id]
+def train(algorithm, env_id, seed):
+    steps, lanes, normalized, settings = PRESETS[algorithm, env_id]
     env = make_vec_env(env_id, n_envs=lanes, seed=seed)
     if normalized:
         env = VecNormalize(env, gamma=settings["gamma"])
-    model = PPO("MlpPolicy", env, seed=seed, device="cpu", **settings)
+    model = ALGORITHMS[algorithm]("MlpPolicy", env, seed=seed, device="cpu", **settings)
     episodes = Episodes()
     model.learn(steps, callback=episodes)
     return model, episodes.ended
@@ -146,8 +169,8 @@ def evaluate(model, env_id, seed):
     return returns
 
 
-def result(env_id, seed):
-    model, episodes = train(env_id, seed)
+def result(algorithm, env_id, seed):
+    model, episodes = train(algorithm, env_id, seed)
     returns = evaluate(model, env_id, seed)
     means = rolling_means(episodes)
     threshold = gymnasium.spec(env_id).reward_threshold
@@ -162,16 +185,16 @@ def result(env_id, seed):
         },
         "episodes": len(episodes),
         "passes": next((step for step, mean in means if mean >= threshold), None),
-        "rolling": thinned(means, PRESETS[env_id][0]),
+        "rolling": thinned(means, PRESETS[algorithm, env_id][0]),
     }
 
 
-def write(env_id, seeds):
+def write(algorithm, env_id, seeds):
     """The whole file, with a line for each seed."""
     head = {
         "env": env_id,
-        "algorithm": "PPO",
-        "settings": "rl-baselines3-zoo, hyperparams/ppo.yml",
+        "algorithm": algorithm.upper(),
+        "settings": f"rl-baselines3-zoo, hyperparams/{algorithm}.yml",
         "threshold": gymnasium.spec(env_id).reward_threshold,
         "window": WINDOW,
         "every": EVERY,
@@ -189,21 +212,24 @@ def write(env_id, seeds):
     rows = ",\n".join("    " + json.dumps(seed) for seed in seeds)
     lines.append('  "seeds": [\n' + rows + "\n  ]")
     TARGET.mkdir(parents=True, exist_ok=True)
-    (TARGET / f"sb3_ppo_{env_id}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    (TARGET / f"sb3_{algorithm}_{env_id}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Train with Stable-Baselines3, for reference.")
-    parser.add_argument("env", choices=PRESETS)
+    parser.add_argument("env", choices=sorted({env_id for _, env_id in PRESETS}))
+    parser.add_argument("--algo", choices=ALGORITHMS, default="ppo")
     numbers = lambda listed: [int(seed) for seed in listed.split(",")]
     parser.add_argument("--seeds", type=numbers, default=SEEDS, help="a list, 0,3,7; all ten if not given")
     arguments = parser.parse_args()
-    env_id = arguments.env
+    algorithm, env_id = arguments.algo, arguments.env
+    if (algorithm, env_id) not in PRESETS:
+        parser.error(f"no settings of {algorithm} for {env_id}")
     torch.set_num_threads(1)
     seeds = []
     for seed in arguments.seeds:
-        seeds.append(result(env_id, seed))
+        seeds.append(result(algorithm, env_id, seed))
         if arguments.seeds is SEEDS:
-            write(env_id, seeds)
+            write(algorithm, env_id, seeds)
         brief = {key: value for key, value in seeds[-1].items() if key != "rolling"}
         print(json.dumps(brief), flush=True)

@@ -5,10 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use elegante_policy::{
-    checksum,
-    params::{self, Parameters},
-};
+use elegante_policy::{checksum, params::Parameters};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -160,7 +157,7 @@ impl Checkpoint {
         name: &str,
         learner: &Learner<M>,
     ) {
-        self.numbers.insert(name.to_owned(), params::flatten(&learner.module));
+        self.numbers.insert(name.to_owned(), learner.parameters().to_vec());
         for (moment, numbers) in learner.optimizer.moments() {
             self.numbers.insert(format!("{name}.{moment}"), numbers.clone());
         }
@@ -178,7 +175,7 @@ impl Checkpoint {
         learner: &mut Learner<M>,
     ) -> Result<(), TrainError> {
         let length = learner.module.count();
-        learner.replace(&self.take(name, length)?);
+        learner.replace(self.take(name, length)?);
         for (moment, numbers) in learner.optimizer.moments_mut() {
             *numbers = self.take(&format!("{name}.{moment}"), length)?;
         }

@@ -26,6 +26,7 @@ mod schedule;
 pub mod selfcheck;
 mod streams;
 mod sum_tree;
+mod target;
 mod trainer;
 mod trajectories;
 mod watch;

@@ -32,8 +32,9 @@ impl Adam {
         Self { first: zeros.clone(), second: zeros, steps: 0, epsilon: epsilon as f32 }
     }
 
-    /// θ ← θ − α m̂ / (√v̂ + ε), with m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ).
-    pub fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) {
+    /// θ ← θ − α m̂ / (√v̂ + ε), with m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ). Returns whether every θ and v is
+    /// finite.
+    pub fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) -> bool {
         self.steps += 1;
         let t = self.steps.min(1 << 30) as i32;
         let size = (learning_rate / (1.0 - f64::from(BETA_1).powi(t))) as f32;
@@ -44,7 +45,7 @@ impl Adam {
             gradient,
             &mut self.first,
             &mut self.second,
-        );
+        )
     }
 }
 
@@ -63,13 +64,14 @@ impl RmsProp {
         Self { second: vec![0.0; parameters], decay: decay as f32, epsilon: epsilon as f32 }
     }
 
-    /// v ← α v + (1 − α) g², θ ← θ − lr g/(√v + ε).
-    pub fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) {
+    /// v ← α v + (1 − α) g², θ ← θ − lr g/(√v + ε). Returns whether every θ and v is finite.
+    pub fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) -> bool {
         let (decay, step) = (self.decay, learning_rate as f32);
         for ((θ, g), v) in parameters.iter_mut().zip(gradient).zip(&mut self.second) {
             *v = decay * *v + (1.0 - decay) * g * g;
             *θ -= step * g / (v.sqrt() + self.epsilon);
         }
+        all_finite(parameters) && all_finite(&self.second)
     }
 }
 
@@ -81,7 +83,7 @@ pub(crate) enum Optimizer {
 }
 
 impl Optimizer {
-    fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) {
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) -> bool {
         match self {
             Self::Adam(adam) => adam.step(parameters, gradient, learning_rate),
             Self::RmsProp(rms) => rms.step(parameters, gradient, learning_rate),
@@ -142,6 +144,8 @@ pub fn clip_global_norm(gradient: &mut [f32], largest: f64) -> f64 {
 #[derive(Clone, Debug)]
 pub(crate) struct Learner<M> {
     pub(crate) module: M,
+    /// Its parameters as one flat vector, so that they need not be gathered for every step.
+    flat: Vec<f32>,
     pub(crate) optimizer: Optimizer,
     max_grad_norm: f64,
     pub(crate) crew: Crew,
@@ -201,9 +205,16 @@ pub(crate) struct Descent {
 
 impl<M: Parameters + Clone> Learner<M> {
     fn new(module: M, optimizer: Optimizer, max_grad_norm: f64) -> Self {
-        let crew = Crew::alone();
-        let (watch, last_gradient, variation) = (None, None, Variation::default());
-        Self { module, optimizer, max_grad_norm, crew, watch, last_gradient, variation }
+        Self {
+            flat: params::flatten(&module),
+            module,
+            optimizer,
+            max_grad_norm,
+            crew: Crew::alone(),
+            watch: None,
+            last_gradient: None,
+            variation: Variation::default(),
+        }
     }
 
     /// A learner with Adam.
@@ -268,21 +279,28 @@ impl<M: Parameters + Clone> Learner<M> {
         let grad_norm = clip_global_norm(&mut gradient, self.max_grad_norm);
         finite("norm of the gradient", grad_norm)?;
 
-        let mut flat = params::flatten(&self.module);
-        self.optimizer.step(&mut flat, &gradient, learning_rate);
+        let fine = self.optimizer.step(&mut self.flat, &gradient, learning_rate);
         if let Some(watch) = &mut self.watch {
             watch.number("norm of the gradient", grad_norm);
             watch.parameters("second moment", &self.module, self.optimizer.second());
-            watch.parameters("new weight", &self.module, &flat);
+            watch.parameters("new weight", &self.module, &self.flat);
         }
-        // The square of a finite gradient overflows when it is absurd, as does an absurd step.
-        for (what, numbers) in [("second moment", self.optimizer.second()), ("new weight", &flat)] {
-            if !all_finite(numbers) {
+        if !fine {
+            // The square of a finite gradient overflows when it is absurd, as does an absurd step.
+            let new = std::mem::replace(&mut self.flat, params::flatten(&self.module));
+            for (what, numbers) in
+                [("second moment", self.optimizer.second()), ("new weight", &new)]
+            {
                 numbers.iter().try_for_each(|&x| finite(what, f64::from(x)).map(drop))?;
             }
         }
-        self.replace(&flat);
+        self.module = params::unflatten(self.module.clone(), &self.flat);
         Ok(Descent { loss, grad_norm })
+    }
+
+    /// All parameters, one after the other.
+    pub(crate) fn parameters(&self) -> &[f32] {
+        &self.flat
     }
 
     /// Notes how much the gradients of the update that ends here differed.
@@ -297,14 +315,13 @@ impl<M: Parameters + Clone> Learner<M> {
 
     /// Every parameter with its last gradient, their names below `part` if that is not empty.
     pub(crate) fn inspect(&self, part: &str) -> Vec<Inspected> {
-        let flat = params::flatten(&self.module);
         let gradient = self.last_gradient.as_deref().unwrap_or_default();
         let mut at = 0;
         let tensor = |info: params::ParamInfo| {
             let range = at..at + info.shape.iter().product::<usize>();
             at = range.end;
             let name = if part.is_empty() { info.name } else { format!("{part}.{}", info.name) };
-            let values = flat[range.clone()].to_vec();
+            let values = self.flat[range.clone()].to_vec();
             let gradient = gradient.get(range).unwrap_or_default().to_vec();
             Inspected { name, shape: info.shape, values, gradient }
         };
@@ -312,8 +329,9 @@ impl<M: Parameters + Clone> Learner<M> {
     }
 
     /// Puts other parameters into the module.
-    pub(crate) fn replace(&mut self, flat: &[f32]) {
-        self.module = params::unflatten(self.module.clone(), flat);
+    pub(crate) fn replace(&mut self, flat: Vec<f32>) {
+        self.module = params::unflatten(self.module.clone(), &flat);
+        self.flat = flat;
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     functions::tanh_of,
     machine::{Lanes, Machine, Work, best},
-    product::Product,
+    product::{Product, transpose},
 };
 use crate::Activation;
 
@@ -37,8 +37,8 @@ impl Work for Layer<'_> {
     #[inline(always)]
     fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, machine: M) -> Vec<f32> {
         let Shape { rows, inputs, outputs } = self.shape;
-        let product =
-            Product { rows, inner: inputs, columns: outputs, a: self.x, b: self.w, bias: self.b };
+        let (a, b, bias) = (self.x, self.w, self.b);
+        let product = Product { rows, inner: inputs, columns: outputs, a, b, flipped: false, bias };
         let mut y = product.compute::<M, HIGH, ACROSS, false>(machine);
         match self.f {
             Activation::Identity => {}
@@ -91,10 +91,13 @@ impl Work for ParameterGradients<'_> {
         // dW or its transpose, whichever has the wider rows: the same sums in the same order.
         let upright = outputs >= inputs.min(ACROSS * M::Wide::COUNT);
         let ((a, high), (b, wide)) = if upright { (x, dz) } else { (dz, x) };
-        let product = Product { rows: high, inner: rows, columns: wide, a, b, bias: &[] };
+        let (inner, columns) = (rows, wide);
+        let product = Product { rows: high, inner, columns, a, b, flipped: false, bias: &[] };
         let mut dw = product.compute::<M, HIGH, ACROSS, true>(machine);
         if !upright {
-            dw = transposed(&dw, outputs, inputs);
+            let mut upright = vec![0.0; dw.len()];
+            transpose(&dw, inputs, &mut upright, outputs);
+            dw = upright;
         }
         (dw, column_sums(self.dz, outputs))
     }
@@ -158,49 +161,12 @@ impl Work for InputGradient<'_> {
             inner: outputs,
             columns: inputs,
             a: self.dz,
-            b: &transposed(self.w, inputs, outputs),
+            b: self.w,
+            flipped: true,
             bias: &[],
         };
         product.compute::<M, HIGH, ACROSS, false>(machine)
     }
-}
-
-/// `[rows, columns]` as `[columns, rows]`, in squares whose lines of the cache are read and written once.
-#[inline(always)]
-fn transposed(w: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    const SIDE: usize = 16;
-    let mut t = vec![0.0; rows * columns];
-    for row in (0..rows).step_by(SIDE) {
-        for column in (0..columns).step_by(SIDE) {
-            let (high, wide) = (SIDE.min(rows - row), SIDE.min(columns - column));
-            if (high, wide) == (SIDE, SIDE) {
-                // The same with sizes that the compiler knows, in registers.
-                let mut square = [[0.0; SIDE]; SIDE];
-                for (i, from) in w[row * columns + column..].chunks(columns).take(SIDE).enumerate()
-                {
-                    let from = from.first_chunk::<SIDE>().expect("a whole square");
-                    for j in 0..SIDE {
-                        square[j][i] = from[j];
-                    }
-                }
-                for (to, from) in t[column * rows + row..].chunks_mut(rows).zip(&square) {
-                    *to.first_chunk_mut().expect("a whole square") = *from;
-                }
-                continue;
-            }
-            let mut square = [[0.0; SIDE]; SIDE];
-            for i in 0..high {
-                let from = &w[(row + i) * columns + column..][..wide];
-                for (j, from) in from.iter().enumerate() {
-                    square[j][i] = *from;
-                }
-            }
-            for (j, from) in square[..wide].iter().enumerate() {
-                t[(column + j) * rows + row..][..high].copy_from_slice(&from[..high]);
-            }
-        }
-    }
-    t
 }
 
 #[cfg(test)]

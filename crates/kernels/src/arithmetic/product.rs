@@ -32,8 +32,9 @@ pub(crate) struct Product<'a> {
     pub(crate) columns: usize,
     /// `[rows, inner]`; or, transposed, `[inner, rows]`.
     pub(crate) a: &'a [f32],
-    /// `[inner, columns]`.
+    /// `[inner, columns]`; or, flipped, `[columns, inner]`.
     pub(crate) b: &'a [f32],
+    pub(crate) flipped: bool,
     /// What every row starts from, `[columns]`; zeros if empty.
     pub(crate) bias: &'a [f32],
 }
@@ -66,6 +67,7 @@ impl Product<'_> {
         let wide = machine.wide();
         // One or two rows have as many sums at a time as a tile has if their panels are wider.
         let across = match self.rows {
+            _ if self.flipped => ACROSS,
             1 if M::Wide::COUNT == 8 && self.columns.is_multiple_of(64) => 8,
             2 if M::Wide::COUNT == 8 && self.columns.is_multiple_of(32) => 4,
             _ => ACROSS,
@@ -78,7 +80,8 @@ impl Product<'_> {
         let last = self.pack(LAST, middle.end..self.columns);
         let few = !TRANSPOSED && self.inner <= THIN;
         let far = self.columns > FAR && self.rows > 4 * HIGH;
-        let packed = if far { self.pack(width, 0..whole) } else { Vec::new() };
+        let packed = if far || self.flipped { self.pack(width, 0..whole) } else { Vec::new() };
+        let between = if self.flipped { self.pack(single, middle.clone()) } else { Vec::new() };
         for row in (0..self.rows).step_by(BAND) {
             let rows = row..self.rows.min(row + BAND);
             if middle.end > 0 && !(few && across == ACROSS) {
@@ -91,7 +94,7 @@ impl Product<'_> {
                 let ks = first..self.inner.min(first + BLOCK);
                 if M::Wide::COUNT > LAST && !middle.is_empty() {
                     let band = Band { rows: rows.clone(), ks: ks.clone(), c };
-                    self.panels::<_, TALL, 1, TRANSPOSED>(wide, middle.clone(), &[], band);
+                    self.panels::<_, TALL, 1, TRANSPOSED>(wide, middle.clone(), &between, band);
                 }
                 match across {
                     _ if across == ACROSS => {
@@ -135,12 +138,13 @@ impl Product<'_> {
         packed: &[f32],
         band: Band<'_>,
     ) {
-        let width = R * L::COUNT;
+        let (width, origin) = (R * L::COUNT, columns.start);
         for from in columns.step_by(width) {
             let factors = if packed.is_empty() {
                 self.factors(self.b, self.columns, from)
             } else {
-                self.factors(&packed[from * self.inner..][..width * self.inner], width, 0)
+                let before = (from - origin) * self.inner;
+                self.factors(&packed[before..][..width * self.inner], width, 0)
             };
             let mut panel = Panel { c: band.c, c_row: self.columns, from };
             let (ks, rows) = (band.ks.clone(), band.rows.clone());
@@ -212,11 +216,48 @@ impl Product<'_> {
         let first = columns.clone().step_by(width);
         for (panel, first) in panels.chunks_exact_mut(self.inner * width).zip(first) {
             let count = width.min(columns.end - first);
+            if self.flipped {
+                let rows = &self.b[first * self.inner..][..count * self.inner];
+                transpose(rows, self.inner, panel, width);
+                continue;
+            }
             let rows = self.b.chunks_exact(self.columns);
             for (to, row) in panel.chunks_exact_mut(width).zip(rows) {
                 to.iter_mut().zip(&row[first..][..count]).for_each(|(to, b)| *to = *b);
             }
         }
         panels
+    }
+}
+
+/// The rows of `from`, `width` long each, as the first columns of `to`, whose rows are `to_width` long.
+#[inline(always)]
+pub(crate) fn transpose(from: &[f32], width: usize, to: &mut [f32], to_width: usize) {
+    const SIDE: usize = 8;
+    let rows = from.len() / width;
+    for row in (0..rows).step_by(SIDE) {
+        for column in (0..width).step_by(SIDE) {
+            let (high, wide) = (SIDE.min(rows - row), SIDE.min(width - column));
+            let (from, to) = (&from[row * width + column..], &mut to[column * to_width + row..]);
+            if (high, wide) == (SIDE, SIDE) {
+                // With sizes that the compiler knows, in registers.
+                let mut square = [[0.0; SIDE]; SIDE];
+                for (i, from) in from.chunks(width).take(SIDE).enumerate() {
+                    let from = from.first_chunk::<SIDE>().expect("a whole square");
+                    for j in 0..SIDE {
+                        square[j][i] = from[j];
+                    }
+                }
+                for (to, from) in to.chunks_mut(to_width).zip(&square) {
+                    *to.first_chunk_mut().expect("a whole square") = *from;
+                }
+                continue;
+            }
+            for (i, from) in from.chunks(width).take(high).enumerate() {
+                for (j, from) in from[..wide].iter().enumerate() {
+                    to[j * to_width + i] = *from;
+                }
+            }
+        }
     }
 }

@@ -48,11 +48,13 @@ pub struct AdamStep {
 
 impl AdamStep {
     /// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², θ ← θ − size · m/(√v · correction + ε), in one
-    /// pass.
-    pub fn apply(self, θ: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
-        best(Adam { step: self, θ, g, m, v });
+    /// pass. Returns whether every θ and v is finite.
+    pub fn apply(self, θ: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) -> bool {
+        best(Adam { step: self, θ, g, m, v })
     }
 }
+
+const SIGN: u32 = 1 << 31;
 
 struct Adam<'a> {
     step: AdamStep,
@@ -63,17 +65,23 @@ struct Adam<'a> {
 }
 
 impl Work for Adam<'_> {
-    type Output = ();
+    type Output = bool;
 
     #[inline(always)]
-    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) {
+    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) -> bool {
+        // The largest magnitudes as bits, which are ordered as the numbers are, infinity and NaN last: a
+        // maximum of whole numbers is what the compiler vectorises.
+        let magnitude = |x: f32| x.to_bits() & !SIGN;
+        let mut largest = 0;
         let AdamStep { betas: [β_1, β_2], size, correction, epsilon } = self.step;
         let moments = self.m.iter_mut().zip(self.v);
         for ((θ, g), (m, v)) in self.θ.iter_mut().zip(self.g).zip(moments) {
             *m = β_1 * *m + (1.0 - β_1) * g;
             *v = β_2 * *v + (1.0 - β_2) * g * g;
             *θ -= size * *m / (v.sqrt() * correction + epsilon);
+            largest = largest.max(magnitude(*θ)).max(magnitude(*v));
         }
+        largest < f32::INFINITY.to_bits()
     }
 }
 
@@ -111,16 +119,33 @@ mod tests {
             let (mut m, mut v) = (numbers(0.02), vec![0.5; n]);
             for at in (0..n).step_by(size) {
                 let part = at..n.min(at + size);
-                step.apply(
+                assert!(step.apply(
                     &mut θ[part.clone()],
                     &g[part.clone()],
                     &mut m[part.clone()],
                     &mut v[part],
-                );
+                ));
             }
             (θ, m, v)
         };
         let whole = run(n);
         assert!([1, 7, 64].into_iter().all(|size| run(size) == whole));
+    }
+
+    #[test]
+    fn adam_says_what_is_not_finite() {
+        let step = AdamStep { betas: [0.9, 0.999], size: 0.01, correction: 1.0, epsilon: 1e-5 };
+        let fine = |at: usize, θ: f32, g: f32| {
+            let mut all = [vec![1.0; 20], vec![-2.0; 20], vec![0.0; 20], vec![0.0; 20]];
+            (all[0][at], all[1][at]) = (θ, g);
+            let [θ, g, m, v] = &mut all;
+            step.apply(θ, g, m, v)
+        };
+        for at in [0, 7, 19] {
+            assert!(fine(at, -1.0, f32::MIN_POSITIVE) && fine(at, f32::MIN, 1e18));
+            // 0.001·g² overflows, and m is still finite.
+            assert!(!fine(at, 1.0, 1e21) && !fine(at, 1.0, -f32::INFINITY));
+            assert!(!fine(at, f32::NAN, 1.0) && !fine(at, f32::NEG_INFINITY, 1.0));
+        }
     }
 }

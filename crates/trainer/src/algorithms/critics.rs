@@ -3,20 +3,17 @@
 
 use burn::tensor::Tensor;
 use elegante_env::EnvRng;
-use elegante_policy::{
-    ActionBatch, ActionHead, Critics,
-    params::{self, Parameters},
-};
+use elegante_policy::{ActionBatch, ActionHead, Critics, params::Parameters};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 
-use super::dqn::toward;
 use crate::{
     TrainError,
     checkpoint::Checkpoint,
     loss::critics_mse,
     metrics::Means,
     optim::{Descent, Learner},
+    target::Target,
     watch::{Array, Watch},
 };
 
@@ -26,13 +23,13 @@ pub(super) struct Judges {
     /// Q₁, Q₂, ….
     pub(super) online: Learner<Critics>,
     /// The same as they were, without autodiff; they follow slowly.
-    pub(super) target: Critics,
+    pub(super) target: Target<Critics>,
 }
 
 impl Judges {
     /// `critics` have autodiff.
     pub(super) fn new(critics: Critics, epsilon: f64, max_grad_norm: f64) -> Self {
-        let target = critics.valid();
+        let target = Target::new(critics.valid());
         Self { online: Learner::adam(critics, epsilon, max_grad_norm), target }
     }
 
@@ -64,28 +61,25 @@ impl Judges {
 
     /// Q⁻ ← τ Q + (1 − τ) Q⁻.
     pub(super) fn follow(&mut self, tau: f64) {
-        self.target = toward(&self.target, &self.online.module, 1.0 - tau);
+        self.target.follow(&self.online, tau);
     }
 
     /// Puts every weight on record.
     pub(super) fn record(&self, watch: &mut Watch) {
         watch.turn("critics.");
-        let (online, target) = (&self.online.module, &self.target);
-        watch.parameters("weight", online, &params::flatten(online));
-        watch.parameters("target weight", target, &params::flatten(target));
+        watch.parameters("weight", &self.online.module, self.online.parameters());
+        self.target.record(watch);
         watch.turn("");
     }
 
     pub(super) fn save(&self, checkpoint: &mut Checkpoint) {
         checkpoint.put("critics", &self.online);
-        checkpoint.numbers.insert("target".into(), params::flatten(&self.target));
+        self.target.save("target", checkpoint);
     }
 
     pub(super) fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<(), TrainError> {
         checkpoint.get("critics", &mut self.online)?;
-        let flat = checkpoint.take("target", self.target.count())?;
-        self.target = params::unflatten(self.target.clone(), &flat);
-        Ok(())
+        self.target.restore("target", checkpoint)
     }
 }
 

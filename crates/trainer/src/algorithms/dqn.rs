@@ -14,8 +14,7 @@
 use burn::tensor::{Int, Tensor, TensorData};
 use elegante_env::EnvRng;
 use elegante_policy::{
-    ActionBatch, ActionHead, ActionTensor, ActionValues, Distribution, Policy,
-    params::{self, Parameters},
+    ActionBatch, ActionHead, ActionTensor, ActionValues, Distribution, Policy, params,
 };
 
 use super::{
@@ -32,6 +31,7 @@ use crate::{
     optim::Learner,
     replay_buffer::Transitions,
     schedule::Left,
+    target::Target,
     watch::{Array, Watch},
 };
 
@@ -43,7 +43,7 @@ pub(super) struct Dqn {
     /// Qθ.
     pub(super) online: Learner<Policy>,
     /// Qθ⁻, without autodiff.
-    pub(super) target: Policy,
+    pub(super) target: Target<Policy>,
     /// How often the target network has been updated.
     followed: u64,
 }
@@ -71,7 +71,7 @@ impl Dqn {
         let ActionHead::EpsilonGreedy { values, .. } = policy.config().action else {
             return Err(TrainError::Unsupported("DQN needs a head that values actions".into()));
         };
-        let target = policy.valid();
+        let target = Target::new(policy.valid());
         let online = Learner::adam(policy, config.adam_epsilon, config.max_grad_norm);
         Ok(Self { config: config.clone(), values, online, target, followed: 0 })
     }
@@ -106,7 +106,7 @@ impl Dqn {
         self.followed = due;
         if late > 0 {
             let kept = (1.0 - self.config.tau).powi(late.min(1 << 30) as i32);
-            self.target = toward(&self.target, &self.online.module, kept);
+            self.target.follow(&self.online, 1.0 - kept);
         }
     }
 
@@ -115,10 +115,10 @@ impl Dqn {
     /// # Shapes
     /// Result: `[size, quantiles]`.
     pub(super) fn targets(&self, batch: &Transitions) -> Tensor<2> {
-        let device = self.target.device();
+        let device = self.target.module.device();
         let width = self.online.module.config().observation;
         let next = matrix(batch.next_observations.clone(), width, &device);
-        let said = self.values.quantiles(self.target.outputs(next.clone()));
+        let said = self.values.quantiles(self.target.module.outputs(next.clone()));
         let preferred = match self.config.double {
             true => self.values.expected(self.online.module.valid().outputs(next)),
             false => said.clone().mean_dim(2).squeeze_dim(2),
@@ -140,22 +140,12 @@ impl Dqn {
         batch.record(watch, width);
         let module = &self.online.module;
         watch.parameters("weight", module, &params::flatten(module));
-        watch.parameters("target weight", &self.target, &params::flatten(&self.target));
+        self.target.record(watch);
         for (name, tensor) in [("value", values), ("target", targets)] {
             let numbers: Vec<f32> = tensor.clone().into_data().iter::<f32>().collect();
             watch.record(name, Array::rows(numbers, self.values.quantiles));
         }
     }
-}
-
-/// κ θ⁻ + (1 − κ) θ, on the device of θ⁻ and without autodiff.
-pub(super) fn toward<P: Parameters + Clone>(target: &P, online: &P, kept: f64) -> P {
-    let mut flat = params::flatten(online);
-    if kept > 0.0 {
-        let (κ, old) = (kept as f32, params::flatten(target));
-        flat.iter_mut().zip(old).for_each(|(new, old)| *new = κ * old + (1.0 - κ) * *new);
-    }
-    params::unflatten(target.clone(), &flat)
 }
 
 /// The quantiles of one action in each row.
@@ -208,7 +198,7 @@ impl Agent for Dqn {
         means: &mut Means,
     ) -> Result<Vec<f32>, TrainError> {
         self.follow(batch.steps);
-        let device = self.target.device().autodiff();
+        let device = self.online.module.device();
         let width = self.online.module.config().observation;
         let targets = self.targets(batch);
         let observations = matrix(batch.observations.clone(), width, &device);
@@ -264,14 +254,13 @@ impl Agent for Dqn {
 
     fn save(&self, checkpoint: &mut Checkpoint) {
         checkpoint.put("online", &self.online);
-        checkpoint.numbers.insert("target".into(), params::flatten(&self.target));
+        self.target.save("target", checkpoint);
         checkpoint.note("followed", &self.followed);
     }
 
     fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<(), TrainError> {
         checkpoint.get("online", &mut self.online)?;
-        let count = params::flatten(&self.target).len();
-        self.target = params::unflatten(self.target.clone(), &checkpoint.take("target", count)?);
+        self.target.restore("target", checkpoint)?;
         self.followed = checkpoint.recall("followed")?;
         Ok(())
     }

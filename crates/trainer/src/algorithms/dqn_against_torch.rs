@@ -12,7 +12,9 @@ use super::{
     dqn::Dqn,
     off_policy::{Agent, Moment},
 };
-use crate::{DqnConfig, metrics::Means, replay_buffer::Transitions, schedule::Left};
+use crate::{
+    DqnConfig, metrics::Means, replay_buffer::Transitions, schedule::Left, target::Target,
+};
 
 #[derive(Deserialize)]
 struct Goldens {
@@ -81,7 +83,7 @@ fn agent(case: &Case, n: usize) -> Dqn {
     let blank = policy.init(&mut EnvRng::new(0), &device).unwrap();
     let weighted = |weights: &Named| -> Policy { with_weights(blank.clone(), weights) };
     let mut dqn = Dqn::new(&config, weighted(&case.weights)).unwrap();
-    dqn.target = weighted(&case.target_weights).valid();
+    dqn.target = Target::new(weighted(&case.target_weights).valid());
     dqn
 }
 

@@ -24,7 +24,7 @@ use burn::{
 use elegante_env::EnvRng;
 use elegante_policy::{
     ActionBatch, ActionHead, ActionTensor, Critics, Distribution, Exploration, Policy,
-    SquashedGaussian, params,
+    SquashedGaussian,
 };
 
 use choice::Choice;
@@ -131,8 +131,8 @@ impl Sac {
 
     /// α.
     pub(super) fn alpha(&self) -> f64 {
-        let learnt = self.temperature.as_ref().map(|it| params::flatten(&it.module));
-        match learnt.as_deref() {
+        let learnt = self.temperature.as_ref().map(Learner::parameters);
+        match learnt {
             Some([log_alpha]) => f64::from(*log_alpha).exp(),
             _ => self.config.entropy_coef.unwrap_or_default(),
         }
@@ -220,7 +220,7 @@ impl Sac {
         let (device, width) = (policy.device(), policy.config().observation);
         let next = matrix(batch.next_observations.clone(), width, &device);
         let choice = Choice::of(&policy, next.clone(), &batch.next_valid, noise)?;
-        let value = choice.value(&self.critics.target, next, alpha);
+        let value = choice.value(&self.critics.target.module, next, alpha);
         let numbers = |all: &[f32]| Tensor::<1>::from_data(all, &device);
         Ok(bellman_target(numbers(&batch.rewards), numbers(&batch.discounts), value))
     }
@@ -253,7 +253,7 @@ impl Sac {
         watch.begin();
         batch.record(watch, policy.config().observation);
         watch.turn("policy.");
-        watch.parameters("weight", policy, &params::flatten(policy));
+        watch.parameters("weight", policy, self.actor.parameters());
         self.critics.record(watch);
     }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     DdpgConfig, SacConfig, Td3Config, TrainError, metrics::Means, optim::Learner,
-    replay_buffer::Transitions, schedule::Left,
+    replay_buffer::Transitions, schedule::Left, target::Target,
 };
 
 #[derive(Deserialize)]
@@ -146,7 +146,7 @@ impl Agents {
         let (actor, critics) =
             (with_weights(actor, &case.actor), with_weights(critics, &case.weights));
         let mut sac = Sac::new(config, actor, critics, EnvRng::new(0));
-        sac.critics.target = target;
+        sac.critics.target = Target::new(target);
         Self::Sac(Box::new(sac))
     }
 
@@ -157,7 +157,7 @@ impl Agents {
         let (actor, critics) =
             (with_weights(actor, &case.actor), with_weights(critics, &case.weights));
         let mut td3 = Td3::new(config, actor, critics, EnvRng::new(0));
-        (td3.critics.target, td3.target) = (target, follower);
+        (td3.critics.target, td3.target) = (Target::new(target), Target::new(follower));
         Self::Td3(Box::new(td3))
     }
 
@@ -193,9 +193,9 @@ impl Agents {
         };
         moved(&actor.module, &start[0], &step.actor, &what("the actor"));
         moved(&judges.online.module, &start[1], &step.critics, &what("the critics"));
-        moved(&judges.target, &start[2], &step.target_critics, &what("the target critics"));
+        moved(&judges.target.module, &start[2], &step.target_critics, &what("the target critics"));
         if let (Self::Td3(td3), Some(expected)) = (self, &step.target_actor) {
-            moved(&td3.target, &start[3], expected, &what("the target actor"));
+            moved(&td3.target.module, &start[3], expected, &what("the target actor"));
         }
     }
 
@@ -205,13 +205,13 @@ impl Agents {
             Self::Sac(sac) => vec![
                 wide(&params::flatten(&sac.actor.module)),
                 wide(&params::flatten(&sac.critics.online.module)),
-                wide(&params::flatten(&sac.critics.target)),
+                wide(&params::flatten(&sac.critics.target.module)),
             ],
             Self::Td3(td3) => vec![
                 wide(&params::flatten(&td3.actor.module)),
                 wide(&params::flatten(&td3.critics.online.module)),
-                wide(&params::flatten(&td3.critics.target)),
-                wide(&params::flatten(&td3.target)),
+                wide(&params::flatten(&td3.critics.target.module)),
+                wide(&params::flatten(&td3.target.module)),
             ],
         }
     }

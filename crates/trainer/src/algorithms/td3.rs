@@ -15,15 +15,11 @@
 
 use burn::tensor::Tensor;
 use elegante_env::EnvRng;
-use elegante_policy::{
-    ActionBatch, ActionHead, ActionTensor, Critics, Distribution, Policy,
-    params::{self, Parameters},
-};
+use elegante_policy::{ActionBatch, ActionHead, ActionTensor, Critics, Distribution, Policy};
 
 use super::{
     Setup,
     critics::{Judges, column, descend, evenly, flat, normal, without_memory},
-    dqn::toward,
     off_policy::{Agent, Moment, OffPolicy, Replaying, Seen},
 };
 use crate::{
@@ -37,6 +33,7 @@ use crate::{
     replay_buffer::Transitions,
     schedule::Left,
     streams::{Purpose, stream},
+    target::Target,
     watch::Watch,
 };
 
@@ -51,7 +48,7 @@ pub(super) struct Td3 {
     /// μθ.
     pub(super) actor: Learner<Policy>,
     /// μθ⁻, without autodiff.
-    pub(super) target: Policy,
+    pub(super) target: Target<Policy>,
     pub(super) critics: Judges,
     /// What ε′ is drawn with.
     noise: EnvRng,
@@ -105,7 +102,7 @@ impl Td3 {
         let (epsilon, longest) = (config.adam_epsilon, config.max_grad_norm);
         Self {
             config: config.clone(),
-            target: policy.valid(),
+            target: Target::new(policy.valid()),
             actor: Learner::adam(policy, epsilon, longest),
             critics: Judges::new(critics, epsilon, longest),
             noise,
@@ -192,7 +189,7 @@ impl Td3 {
         let descent = descend(&mut self.actor, watch, actor(value), rate, update)?;
         means.add("actor_loss", descent.loss);
         self.critics.follow(self.config.tau);
-        self.target = toward(&self.target, &self.actor.module, 1.0 - self.config.tau);
+        self.target.follow(&self.actor, self.config.tau);
         Ok(())
     }
 
@@ -202,7 +199,7 @@ impl Td3 {
         batch: &Transitions,
         noise: &[f32],
     ) -> Result<Tensor<1>, TrainError> {
-        let policy = &self.target;
+        let policy = &self.target.module;
         let (device, width) = (policy.device(), policy.config().observation);
         let next = matrix(batch.next_observations.clone(), width, &device);
         let mut action = certain(policy, next.clone())?;
@@ -211,7 +208,7 @@ impl Td3 {
             let noise = matrix(noise.to_vec(), self.head().dims(), &device);
             action = (action + noise.clamp(-farthest, farthest)).clamp(-1.0, 1.0);
         }
-        let value = flat(self.critics.target.least(&Tensor::cat(vec![next, action], 1)));
+        let value = flat(self.critics.target.module.least(&Tensor::cat(vec![next, action], 1)));
         let numbers = |all: &[f32]| Tensor::<1>::from_data(all, &device);
         Ok(bellman_target(numbers(&batch.rewards), numbers(&batch.discounts), value))
     }
@@ -223,8 +220,8 @@ impl Td3 {
         watch.begin();
         batch.record(watch, policy.config().observation);
         watch.turn("policy.");
-        watch.parameters("weight", policy, &params::flatten(policy));
-        watch.parameters("target weight", &self.target, &params::flatten(&self.target));
+        watch.parameters("weight", policy, self.actor.parameters());
+        self.target.record(watch);
         self.critics.record(watch);
     }
 }
@@ -303,7 +300,7 @@ impl Agent for Td3 {
 
     fn save(&self, checkpoint: &mut Checkpoint) {
         checkpoint.put("actor", &self.actor);
-        checkpoint.numbers.insert("target_actor".into(), params::flatten(&self.target));
+        self.target.save("target_actor", checkpoint);
         self.critics.save(checkpoint);
         checkpoint.numbers.insert("walks".into(), self.walks.clone());
         checkpoint.note("noise", &self.noise);
@@ -312,8 +309,7 @@ impl Agent for Td3 {
 
     fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<(), TrainError> {
         checkpoint.get("actor", &mut self.actor)?;
-        let flat = checkpoint.take("target_actor", self.target.count())?;
-        self.target = params::unflatten(self.target.clone(), &flat);
+        self.target.restore("target_actor", checkpoint)?;
         self.critics.restore(checkpoint)?;
         self.walks = checkpoint.take("walks", self.walks.len())?;
         self.noise = checkpoint.recall("noise")?;
