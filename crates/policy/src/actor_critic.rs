@@ -155,6 +155,10 @@ impl Parameters for ActorCritic {
         policy.chain(self.value.iter().flat_map(|value| describe_part("value", value))).collect()
     }
 
+    fn count(&self) -> usize {
+        self.policy.count() + self.value.as_ref().map_or(0, ValueNet::count)
+    }
+
     fn extend_flat(&self, flat: &mut Vec<f32>) {
         self.policy.extend_flat(flat);
         self.value.iter().for_each(|value| value.extend_flat(flat));

@@ -205,6 +205,10 @@ impl Parameters for AnyNetwork {
         self.0.describe()
     }
 
+    fn count(&self) -> usize {
+        self.0.count()
+    }
+
     fn extend_flat(&self, flat: &mut Vec<f32>) {
         self.0.extend_flat(flat);
     }

@@ -99,6 +99,10 @@ impl Parameters for Critics {
         named.flat_map(each).collect()
     }
 
+    fn count(&self) -> usize {
+        self.networks.iter().map(AnyNetwork::count).sum()
+    }
+
     fn extend_flat(&self, flat: &mut Vec<f32>) {
         self.networks.iter().for_each(|network| network.extend_flat(flat));
     }

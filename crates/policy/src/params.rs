@@ -38,9 +38,7 @@ pub trait Parameters {
     fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32];
 
     /// Number of parameters.
-    fn count(&self) -> usize {
-        self.describe().iter().map(|info| info.shape.iter().product::<usize>()).sum()
-    }
+    fn count(&self) -> usize;
 }
 
 impl<M: Module> Parameters for M {
@@ -65,6 +63,10 @@ impl<M: Module> Parameters for M {
         let mut visitor = Describe::default();
         self.visit(&mut visitor);
         visitor.found
+    }
+
+    fn count(&self) -> usize {
+        self.num_params()
     }
 
     fn extend_flat(&self, flat: &mut Vec<f32>) {
@@ -119,7 +121,7 @@ pub fn describe(module: &impl Parameters) -> Vec<ParamInfo> {
 
 /// All parameters, one after the other.
 pub fn flatten(module: &impl Parameters) -> Vec<f32> {
-    let mut flat = Vec::new();
+    let mut flat = Vec::with_capacity(module.count());
     module.extend_flat(&mut flat);
     flat
 }
@@ -127,7 +129,7 @@ pub fn flatten(module: &impl Parameters) -> Vec<f32> {
 /// The gradient of every parameter, laid out as [`flatten`] lays out the parameters; zeros where
 /// the loss does not depend on a parameter.
 pub fn flatten_gradients(module: &impl Parameters, gradients: &mut Gradients) -> Vec<f32> {
-    let mut flat = Vec::new();
+    let mut flat = Vec::with_capacity(module.count());
     module.extend_gradients(gradients, &mut flat);
     flat
 }

@@ -362,6 +362,10 @@ impl Parameters for Policy {
         net.chain(describe_part("log_std", &self.log_std)).collect()
     }
 
+    fn count(&self) -> usize {
+        self.net.count() + self.log_std.count()
+    }
+
     fn extend_flat(&self, flat: &mut Vec<f32>) {
         self.net.extend_flat(flat);
         self.log_std.extend_flat(flat);
@@ -437,6 +441,10 @@ impl ValueNet {
 impl Parameters for ValueNet {
     fn describe(&self) -> Vec<ParamInfo> {
         describe_part("net", &self.net).collect()
+    }
+
+    fn count(&self) -> usize {
+        self.net.count()
     }
 
     fn extend_flat(&self, flat: &mut Vec<f32>) {

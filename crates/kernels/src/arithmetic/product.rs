@@ -212,21 +212,65 @@ impl Product<'_> {
     /// Some columns of B, `width` by `width`, `[panels, inner, width]`, with zeros at the end.
     #[inline(always)]
     fn pack(&self, width: usize, columns: Range<usize>) -> Vec<f32> {
-        let mut panels = vec![0.0; columns.len().div_ceil(width) * self.inner * width];
-        let first = columns.clone().step_by(width);
-        for (panel, first) in panels.chunks_exact_mut(self.inner * width).zip(first) {
-            let count = width.min(columns.end - first);
+        match width {
+            8 => self.packed::<8>(columns),
+            16 => self.packed::<16>(columns),
+            32 => self.packed::<32>(columns),
+            64 => self.packed::<64>(columns),
+            _ => unreachable!("panels have as many columns as one to eight registers"),
+        }
+    }
+
+    /// The same where the compiler knows how many.
+    #[inline(always)]
+    fn packed<const WIDTH: usize>(&self, columns: Range<usize>) -> Vec<f32> {
+        let panels = columns.len().div_ceil(WIDTH);
+        let mut packed = Vec::with_capacity(panels * self.inner * WIDTH);
+        for first in columns.clone().step_by(WIDTH) {
+            let count = WIDTH.min(columns.end - first);
             if self.flipped {
-                let rows = &self.b[first * self.inner..][..count * self.inner];
-                transpose(rows, self.inner, panel, width);
+                self.turn::<WIDTH>(
+                    &self.b[first * self.inner..][..count * self.inner],
+                    &mut packed,
+                );
                 continue;
             }
-            let rows = self.b.chunks_exact(self.columns);
-            for (to, row) in panel.chunks_exact_mut(width).zip(rows) {
-                to.iter_mut().zip(&row[first..][..count]).for_each(|(to, b)| *to = *b);
+            for row in self.b.chunks_exact(self.columns) {
+                match row[first..].first_chunk::<WIDTH>() {
+                    Some(whole) if count == WIDTH => packed.extend_from_slice(whole),
+                    _ => {
+                        packed.extend_from_slice(&row[first..][..count]);
+                        packed.resize(packed.len() + WIDTH - count, 0.0);
+                    }
+                }
             }
         }
-        panels
+        packed
+    }
+
+    /// Appends a panel whose columns are the rows of `columns`.
+    #[inline(always)]
+    fn turn<const WIDTH: usize>(&self, columns: &[f32], packed: &mut Vec<f32>) {
+        const SIDE: usize = 8;
+        for k in (0..self.inner).step_by(SIDE) {
+            let deep = SIDE.min(self.inner - k);
+            let mut lines = [[0.0; WIDTH]; SIDE];
+            for (j, eight) in columns.chunks(SIDE * self.inner).enumerate() {
+                for (i, column) in eight.chunks_exact(self.inner).enumerate() {
+                    match column[k..].first_chunk::<SIDE>() {
+                        // With a size that the compiler knows.
+                        Some(entries) => {
+                            (0..SIDE).for_each(|l| lines[l][j * SIDE + i] = entries[l]);
+                        }
+                        None => {
+                            let entries = column[k..].iter().zip(&mut lines);
+                            entries.for_each(|(x, line)| line[j * SIDE + i] = *x);
+                        }
+                    }
+                }
+            }
+            lines[..deep].iter().for_each(|line| packed.extend_from_slice(line));
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A few rows and columns of a product, whose sums stay in registers.
 
-use std::{array, ops::Range};
+use std::ops::Range;
 
 use super::machine::Lanes;
 
@@ -60,8 +60,11 @@ pub(super) fn tile<L: Lanes, const M: usize, const R: usize, const TRANSPOSED: b
     panel: &mut Panel<'_>,
 ) -> usize {
     let c = &mut panel.c[at.0 * panel.c_row..][..M * panel.c_row];
-    let mut sums: [[L::Register; R]; M] =
-        array::from_fn(|i| load(lanes, &c[i * panel.c_row..], panel.from));
+    // Not by `array::from_fn`, which the compiler leaves as a call for more than a few rows.
+    let mut sums = [[lanes.splat(0.0); R]; M];
+    for (i, sums) in sums.iter_mut().enumerate() {
+        *sums = load(lanes, &c[i * panel.c_row..], panel.from);
+    }
     let b = b[ks.start * b_row..ks.end * b_row].chunks_exact(b_row);
     if TRANSPOSED {
         let a = a[ks.start * rows..ks.end * rows].chunks_exact(rows);
@@ -107,13 +110,16 @@ pub(super) fn thin<L: Lanes, const K: usize, const R: usize>(
     start: [L::Register; R],
     panel: &mut Panel<'_>,
 ) {
-    let b: [[L::Register; R]; K] = array::from_fn(|k| load(lanes, &b[k * b_row..], from));
+    let mut factors = [[lanes.splat(0.0); R]; K];
+    for (k, factors) in factors.iter_mut().enumerate() {
+        *factors = load(lanes, &b[k * b_row..], from);
+    }
     for (a, c) in a.chunks_exact(K).zip(panel.c.chunks_exact_mut(panel.c_row)) {
         let mut sums = start;
         for k in 0..K {
             let a = lanes.splat(a[k]);
             for j in 0..R {
-                sums[j] = lanes.multiply_add(a, b[k][j], sums[j]);
+                sums[j] = lanes.multiply_add(a, factors[k][j], sums[j]);
             }
         }
         store(lanes, &sums, c, panel.from);
