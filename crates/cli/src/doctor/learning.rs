@@ -8,7 +8,7 @@ use elegante::{
     TrainConfig, TrainError, Trainer,
     env::{AnyEnv, Bandit, Identity, IdentityContinuous, Memory},
     evaluate,
-    policy::Cell,
+    policy::{Activation, Cell, Init},
     trainer::{A2cConfig, DdpgConfig, DqnConfig, PpoConfig, SacConfig, Td3Config},
 };
 
@@ -295,7 +295,11 @@ fn base(algo: &str) -> anyhow::Result<TrainConfig> {
         other => anyhow::bail!("there is no ladder for the algorithm `{other}`"),
     };
     let run = RunConfig { steps, lanes: 8, threads: 1, ..RunConfig::default() };
-    let network = MlpConfig { hidden: vec![32], ..MlpConfig::default() };
+    let mut network = MlpConfig { hidden: vec![32], ..MlpConfig::default() };
+    if JUDGED.contains(&algo) {
+        // As in their presets. DDPG may not get away from an actor that begins next to 0 and bends.
+        (network.activation, network.init) = (Activation::Relu, Init::BurnDefault);
+    }
     Ok(TrainConfig { run, algorithm, network, ..TrainConfig::default() })
 }
 
