@@ -4,9 +4,11 @@ From the repository's root, in a virtual environment:
     pip install torch==2.15.0 numpy==2.4.6
     python scripts/goldens_dqn.py
 
-DQN in four forms: plain, double with weights of prioritised replay, dueling with a clipped gradient, and
-double and dueling over five quantiles. Networks are 4 → 8 → 8 → outputs with tanh and fixed weights; the
-target network has weights of its own. Of each: the targets, the loss, every parameter's gradient and its
+DQN in five forms: plain, double with weights of prioritised replay, dueling with a clipped gradient,
+double and dueling over five quantiles, and noisy (Fortunato et al., 2018), double and dueling. Networks
+are 4 → 8 → 8 → outputs with tanh and fixed weights; the target network has weights of its own. Noise is
+given as the numbers ε of each layer's inputs and outputs, anew for each network in each step; they keep
+away from 0, so that no gradient of σ vanishes. Of each form: the targets, the loss, every parameter's gradient and its
 norm before clipping, and how far every parameter has moved after each of 10 steps of Adam on that batch.
 All inputs are exact in 32 bits, and PyTorch computes in 64. Weights are written as [inputs × outputs], the
 transpose of PyTorch's.
@@ -47,14 +49,49 @@ def network(rng, outputs):
     return torch.nn.Sequential(*layers[:-1])
 
 
-def parameters(net):
+def layers(net):
+    """The linear ones."""
+    return [layer for layer in net if isinstance(layer, torch.nn.Linear)]
+
+
+def spread(rng, outputs):
+    """σ of such a network's weights, in the form of another."""
+    net = network(rng, outputs)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.tensor(exact(rng.uniform(0.1, 0.5, tuple(parameter.shape)))))
+    return net
+
+
+def parameters(net, sigma=None):
     """Every parameter by the name it has on the other side."""
-    linears = [layer for layer in net if isinstance(layer, torch.nn.Linear)]
     named = {}
-    for i, linear in enumerate(linears):
-        named[f"net.layers.{i}.weight"] = linear.weight
-        named[f"net.layers.{i}.bias"] = linear.bias
+    for name, part in [("net", net), ("sigma", sigma)]:
+        for i, linear in enumerate(layers(part or [])):
+            named[f"{name}.layers.{i}.weight"] = linear.weight
+            named[f"{name}.layers.{i}.bias"] = linear.bias
     return named
+
+
+def noise(rng, net):
+    """ε of each layer's inputs and ε′ of its outputs."""
+    numbers = lambda n: exact(rng.choice([-1, 1], n) * rng.uniform(0.3, 2, n)).tolist()
+    return [[numbers(layer.in_features), numbers(layer.out_features)] for layer in layers(net)]
+
+
+def disturbed(net, sigma, epsilons):
+    """What such a network says with μ + σ ∘ f(ε′) f(ε)ᵀ for weights."""
+    f = lambda x: torch.sign(torch.tensor(x)) * torch.tensor(x).abs().sqrt()
+
+    def say(x):
+        linears = list(zip(layers(net), layers(sigma), epsilons))
+        for i, (mean, std, (inputs, outputs)) in enumerate(linears):
+            weight = mean.weight + std.weight * torch.outer(f(outputs), f(inputs))
+            x = torch.nn.functional.linear(x, weight, mean.bias + std.bias * f(outputs))
+            x = torch.tanh(x) if i + 1 < len(linears) else x
+        return x
+
+    return say
 
 
 def numbers(named):
@@ -101,7 +138,10 @@ def attempt(name, seed, settings):
     rng = np.random.default_rng(seed)
     outputs = (ACTIONS + settings["dueling"]) * settings["quantiles"]
     online, target = network(rng, outputs), network(rng, outputs)
-    named = parameters(online)
+    noisy = settings.get("noisy", False)
+    sigma, target_sigma = [spread(rng, outputs) if noisy else None for _ in range(2)]
+    drawn = [[noise(rng, online) for _ in range(3)] for _ in range(UPDATES)] if noisy else []
+    named = parameters(online, sigma)
     start = {name: tensor.detach().clone() for name, tensor in named.items()}
     observations = exact(rng.normal(0, 1, (ROWS, WIDTH)))
     following = exact(rng.normal(0, 1, (ROWS, WIDTH)))
@@ -112,10 +152,21 @@ def attempt(name, seed, settings):
     discounts[[3, 8]] = 0
     weights = exact(rng.uniform(0.2, 1, ROWS)) if settings["weighted"] else np.ones(ROWS)
 
-    def targets():
+    def networks(step):
+        """What learns, the target, and what chooses for it if the form is double."""
+        if not noisy:
+            return online, target, online
+        of_online, of_target, of_chooser = drawn[step]
+        return (
+            disturbed(online, sigma, of_online),
+            disturbed(target, target_sigma, of_target),
+            disturbed(online, sigma, of_chooser),
+        )
+
+    def targets(target, chooser):
         with torch.no_grad():
             said = quantiles(target, following, settings)
-            chooser = online if settings["double"] else target
+            chooser = chooser if settings["double"] else target
             values = quantiles(chooser, following, settings).mean(2)
             top = values.sort(1).values
             if (top[:, -1] - top[:, -2]).min() < APART:
@@ -127,10 +178,11 @@ def attempt(name, seed, settings):
     optimizer = torch.optim.Adam(named.values(), lr=settings["learning_rate"], eps=1e-5)
     first, changes, norms = {}, [], []
     for step in range(UPDATES):
-        aims = targets()
+        learner, *others = networks(step)
+        aims = targets(*others)
         if aims is None:
             return None
-        predicted = quantiles(online, observations, settings)[torch.arange(ROWS), actions]
+        predicted = quantiles(learner, observations, settings)[torch.arange(ROWS), actions]
         errors = (aims[:, None, :] - predicted[:, :, None]).abs()
         if ((errors - 1).abs() < APART).any() or (errors < APART).any():
             return None
@@ -156,12 +208,12 @@ def attempt(name, seed, settings):
         norms.append(norm.item())
         changes.append(numbers({name: tensor - start[name] for name, tensor in named.items()}))
     flat = lambda array: np.asarray(array).reshape(-1).tolist()
-    return {
+    told = {
         "name": name,
         "seed": seed,
         "settings": settings,
         "weights": numbers(start),
-        "target_weights": numbers(parameters(target)),
+        "target_weights": numbers(parameters(target, target_sigma)),
         "observations": flat(observations),
         "actions": flat(actions),
         "rewards": flat(rewards),
@@ -172,6 +224,7 @@ def attempt(name, seed, settings):
         "grad_norms": norms,
         "changes": changes,
     }
+    return told | {"noise": drawn} if noisy else told
 
 
 def settings(**others):
@@ -200,6 +253,7 @@ goldens = {
             "double, dueling, quantiles, weighted",
             **settings(double=True, dueling=True, quantiles=5, weighted=True),
         ),
+        case("noisy, double, dueling", **settings(double=True, dueling=True, noisy=True)),
     ],
 }
 TARGET.write_text(json.dumps(goldens) + "\n")

@@ -49,7 +49,7 @@ pub const ALGORITHMS: &[AlgorithmInfo] = &[
     },
     AlgorithmInfo {
         id: "dqn",
-        summary: "Deep Q-learning: the values of actions, learnt from replayed experience; double, dueling, n-step, prioritised and by quantiles where asked for.",
+        summary: "Deep Q-learning: the values of actions, learnt from replayed experience; double, dueling, n-step, prioritised, noisy and by quantiles where asked for.",
         source: "Mnih et al., 2015: Human-level control through deep reinforcement learning",
         actions: &["discrete"],
         settings: DqnConfig::SETTINGS,

@@ -7,7 +7,10 @@ use burn::{
     tensor::{Device, Gradients, Tensor},
 };
 
-use crate::params::{ParamInfo, Parameters};
+use crate::{
+    linear::{self, LinearInfo, Shift},
+    params::{ParamInfo, Parameters},
+};
 
 /// A network: a burn module that turns features into outputs. Any that has this can be the policy or
 /// the value network of every algorithm here.
@@ -86,6 +89,8 @@ trait Erased: Parameters + Send + Sync + fmt::Debug {
     fn valid(&self) -> Box<dyn Erased>;
     fn train(&self) -> Box<dyn Erased>;
     fn frozen(&self) -> Box<dyn Erased>;
+    fn linear_layers(&self) -> Vec<LinearInfo>;
+    fn shifted(&self, shifts: Vec<Shift>) -> Box<dyn Erased>;
     fn devices(&self) -> Vec<Device>;
     fn boxed(&self) -> Box<dyn Erased>;
 }
@@ -121,6 +126,14 @@ impl<N: Network + 'static> Erased for N {
 
     fn frozen(&self) -> Box<dyn Erased> {
         Box::new(Module::no_grad(self.clone()))
+    }
+
+    fn linear_layers(&self) -> Vec<LinearInfo> {
+        linear::layers(self)
+    }
+
+    fn shifted(&self, shifts: Vec<Shift>) -> Box<dyn Erased> {
+        Box::new(linear::shifted(self.clone(), shifts))
     }
 
     fn devices(&self) -> Vec<Device> {
@@ -180,6 +193,17 @@ impl AnyNetwork {
     #[must_use]
     pub fn frozen(&self) -> Self {
         Self(self.0.frozen())
+    }
+
+    /// See [`linear::layers`].
+    pub(crate) fn linear_layers(&self) -> Vec<LinearInfo> {
+        self.0.linear_layers()
+    }
+
+    /// See [`linear::shifted`].
+    #[must_use]
+    pub(crate) fn shifted(&self, shifts: Vec<Shift>) -> Self {
+        Self(self.0.shifted(shifts))
     }
 
     /// The devices that hold its parameters.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ActionBatch, ActionHead, Actor, AnyNetwork, Distribution, Exploration, MlpConfig, PolicyError,
+    linear::{LinearInfo, Shift},
     params::{ParamInfo, Parameters, describe_part},
 };
 
@@ -340,6 +341,18 @@ impl Policy {
     /// The device that holds the weights.
     pub fn device(&self) -> Device {
         self.net.devices().into_iter().next().unwrap_or_default()
+    }
+
+    /// The linear layers of its network.
+    pub(crate) fn linear_layers(&self) -> Vec<LinearInfo> {
+        self.net.linear_layers()
+    }
+
+    /// The same policy with `shifts` added to the weights and biases of those layers.
+    #[must_use]
+    pub(crate) fn shifted(&self, shifts: Vec<Shift>) -> Self {
+        let (log_std, config) = (self.log_std.clone(), self.config.clone());
+        Self { net: self.net.shifted(shifts), log_std, config }
     }
 
     /// The same policy without autodiff, for acting.

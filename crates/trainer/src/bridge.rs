@@ -122,9 +122,10 @@ pub(crate) fn value_config(
             "DQN chooses one of several actions, and this environment's are {action}: choose another algorithm, such as PPO"
         )));
     };
-    let DqnConfig { dueling, quantiles, exploration_final, .. } = *config;
+    let DqnConfig { dueling, quantiles, exploration_final, noisy, .. } = *config;
     let values = ActionValues { n: space.n(), dueling, quantiles };
-    let action = ActionHead::EpsilonGreedy { values, epsilon: exploration_final as f32 };
+    let epsilon = if noisy { 0.0 } else { exploration_final as f32 };
+    let action = ActionHead::EpsilonGreedy { values, epsilon };
     Ok(PolicyConfig::new(observation.flat_len(), action, network.clone()))
 }
 

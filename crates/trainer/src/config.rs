@@ -289,6 +289,9 @@ impl TrainConfig {
                 let max_kl = self.guard.max_kl.unwrap_or_default();
                 let expected = "left out: DQN has no distribution to keep near";
                 check("guard.max_kl", max_kl, self.guard.max_kl.is_none(), expected)?;
+                if config.noisy {
+                    self.without_entropy("left out: what is noisy is the network, not the choice")?;
+                }
                 config.validate()
             }
             Algorithm::Sac(config) => {
@@ -452,8 +455,8 @@ impl Algorithm {
             .map(|(name, _)| name)
             .collect();
         if let Self::Dqn(config) = self {
-            let explores = config.exploration_initial != config.exploration_final;
-            names.extend(explores.then_some("dqn.exploration_fraction"));
+            let falls = config.exploration_initial != config.exploration_final;
+            names.extend((falls && !config.noisy).then_some("dqn.exploration_fraction"));
             names.extend(config.prioritized.then_some("dqn.priority_beta"));
         }
         names

@@ -24,7 +24,8 @@ pub enum Purpose {
     Shuffle = 6,
     /// Transitions drawn from a replay buffer.
     Replay = 7,
-    /// Noise in what is learnt from replayed transitions: actions drawn anew, targets smoothed.
+    /// Noise in what is learnt from replayed transitions: actions drawn anew, targets smoothed, weights
+    /// disturbed.
     Noise = 8,
     /// Settings that a search for good ones draws.
     Search = 32,

@@ -148,7 +148,7 @@ fn every_algorithm_network_and_normaliser_goes_on_where_it_was() {
             "dqn",
             "CartPole-v1 --algo dqn --steps 3000 --checkpoint-every 300 --set lanes=2 \
              --set dqn.buffer_size=1000 --set dqn.train_freq=4 --set dqn.gradient_steps=4 \
-             --set dqn.prioritized=true --set dqn.n_steps=3 --set dqn.double=true",
+             --set dqn.prioritized=true --set dqn.n_steps=3 --set dqn.double=true --set dqn.noisy=true",
         ),
         (
             "sac",

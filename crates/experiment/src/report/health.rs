@@ -10,7 +10,7 @@ use crate::{Chart, RunError, Series, statistics::iqm};
 
 /// What is looked at: the name in `metrics.jsonl`, and what people call it.
 /// At last whether it goes by powers of ten, having outliers that would hide everything else.
-pub(super) const MEASURES: [(&str, &str, &str, bool); 11] = [
+pub(super) const MEASURES: [(&str, &str, &str, bool); 12] = [
     ("grad_norm", "Gradient norm", "global norm before clipping, by powers of ten", true),
     (
         "grad_variance",
@@ -30,6 +30,7 @@ pub(super) const MEASURES: [(&str, &str, &str, bool); 11] = [
     ("value_loss", "Value loss", "of the value function, by powers of ten", true),
     ("q_value", "Action values", "mean Q(s, a) of what is learnt from", false),
     ("exploration_rate", "Exploration rate", "chance of a random action", false),
+    ("noise_std", "Noise", "mean standard deviation of the weights of noisy networks", false),
     ("std", "Standard deviation", "of the policy's Gaussian", false),
     ("learning_rate", "Learning rate", "the optimiser's step size", false),
 ];

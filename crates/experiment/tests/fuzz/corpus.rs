@@ -44,7 +44,7 @@ const RUNS: [(&str, &str, &str); 9] = [
     (
         "CartPole-v1",
         "dqn",
-        "dqn.learning_starts=20 dqn.batch_size=4 dqn.dueling=true dqn.quantiles=3 dqn.prioritized=true",
+        "dqn.learning_starts=20 dqn.batch_size=4 dqn.dueling=true dqn.quantiles=3 dqn.prioritized=true dqn.noisy=true",
     ),
     ("Pendulum-v1", "sac", "sac.learning_starts=20 sac.batch_size=4 sac.sde=true"),
     ("FrozenLake-v1", "sac", "sac.learning_starts=20 sac.batch_size=4 sac.entropy_coef=0.1"),

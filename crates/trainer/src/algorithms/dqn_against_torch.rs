@@ -3,13 +3,14 @@
 
 use elegante_env::EnvRng;
 use elegante_policy::{
-    ActionBatch, ActionHead, ActionValues, DeviceChoice, MlpConfig, Policy, PolicyConfig, params,
+    ActionBatch, ActionHead, ActionValues, DeviceChoice, MlpConfig, PolicyConfig, WeightNoise,
+    params,
 };
 use serde::Deserialize;
 
 use super::{
     against_torch::{Named, assert_close, each_tensor, wide, with_weights},
-    dqn::Dqn,
+    dqn::{Disturbance, Dqn},
     off_policy::{Agent, Moment},
 };
 use crate::{
@@ -37,6 +38,9 @@ struct Case {
     first: First,
     grad_norms: Vec<f64>,
     changes: Vec<Named>,
+    /// For each step, of what learns, the target, and what chooses: ε and ε′ of each layer.
+    #[serde(default)]
+    noise: Vec<[Vec<[Vec<f32>; 2]>; 3]>,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +52,8 @@ struct Settings {
     dueling: bool,
     quantiles: usize,
     weighted: bool,
+    #[serde(default)]
+    noisy: bool,
 }
 
 /// Of the first step.
@@ -73,6 +79,7 @@ fn agent(case: &Case, n: usize) -> Dqn {
         dueling: s.dueling,
         quantiles: s.quantiles,
         prioritized: s.weighted,
+        noisy: s.noisy,
         ..DqnConfig::default()
     };
     let device = DeviceChoice::Auto.open().unwrap().autodiff();
@@ -81,10 +88,20 @@ fn agent(case: &Case, n: usize) -> Dqn {
     let network = MlpConfig { hidden: vec![8, 8], ..MlpConfig::default() };
     let policy = PolicyConfig::new(4, head, network);
     let blank = policy.init(&mut EnvRng::new(0), &device).unwrap();
-    let weighted = |weights: &Named| -> Policy { with_weights(blank.clone(), weights) };
-    let mut dqn = Dqn::new(&config, weighted(&case.weights)).unwrap();
-    dqn.target = Target::new(weighted(&case.target_weights).valid());
+    let mut dqn = Dqn::new(&config, blank, EnvRng::new(0)).unwrap();
+    dqn.target = Target::new(with_weights(dqn.target.module, &case.target_weights));
+    let start = with_weights(dqn.online.module.clone(), &case.weights);
+    dqn.online.replace(params::flatten(&start));
     dqn
+}
+
+/// What disturbs the networks in a step.
+fn noise(case: &Case, step: usize) -> Disturbance {
+    let Some([online, target, chooser]) = case.noise.get(step) else {
+        return Disturbance::default();
+    };
+    let of = |layers: &Vec<[Vec<f32>; 2]>| WeightNoise::of(layers.iter().cloned());
+    Disturbance { online: of(online), target: of(target), chooser: of(chooser) }
 }
 
 fn transitions(case: &Case) -> Transitions {
@@ -105,22 +122,24 @@ fn transitions(case: &Case) -> Transitions {
 #[test]
 fn ten_steps_of_every_form_are_pytorchs() {
     let goldens = goldens();
-    assert_eq!(goldens.cases.len(), 4);
+    assert_eq!(goldens.cases.len(), 5);
     for case in &goldens.cases {
         let (mut dqn, batch) = (agent(case, goldens.actions), transitions(case));
         assert_eq!(batch.weights.is_empty(), !case.settings.weighted);
         let start = wide(&params::flatten(&dqn.online.module));
         dqn.keep_gradients();
+        assert_eq!(case.noise.len(), if case.settings.noisy { 10 } else { 0 });
         assert_eq!(case.changes.len(), 10);
         for (step, (changes, norm)) in case.changes.iter().zip(&case.grad_norms).enumerate() {
             let what = |what: &str| format!("{}, step {}, {what}", case.name, step + 1);
             if step == 0 {
-                let targets = dqn.targets(&batch).into_data().iter::<f64>().collect::<Vec<_>>();
+                let targets = dqn.targets(&batch, &noise(case, step)).into_data();
+                let targets: Vec<f64> = targets.iter::<f64>().collect();
                 assert_close(&targets, &case.first.targets, &what("the targets"));
             }
             let mut means = Means::default();
             let at = Moment { left: Left { steps: 1, of: 100 }, update: 1 };
-            dqn.learn(&batch, at, &mut means).unwrap();
+            dqn.improve(&batch, &noise(case, step), at, &mut means).unwrap();
             assert_close(&[means.take("grad_norm")], &[*norm], &what("the norm"));
             if step == 0 {
                 assert_eq!(*norm > case.settings.max_grad_norm, case.settings.clips);

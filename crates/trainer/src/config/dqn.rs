@@ -38,7 +38,7 @@ settings! {
         pub target_update_interval: u64 = 10_000,
         /// How far the target network then moves to the one that learns; 1: it becomes a copy.
         pub tau: f64 = 1.0,
-        /// Chance of a random action at the beginning.
+        /// Chance of a random action at the beginning; with `noisy` there is none once the learning has started.
         pub exploration_initial: f64 = 1.0,
         /// Chance of a random action from then on.
         pub exploration_final: f64 = 0.05,
@@ -56,6 +56,11 @@ settings! {
         pub priority_alpha: f64 = 0.6,
         /// Prioritised replay: β, how much of the bias is corrected at the beginning; at the end all of it.
         pub priority_beta: f64 = 0.4,
+        /// Noisy networks: the weights have noise in them, as much as is learnt to be right, and explore by that
+        /// alone; the settings `exploration_…` then have nothing to do.
+        pub noisy: bool = false,
+        /// Noisy networks: σ₀; the standard deviation σ of a weight is σ₀/√inputs at the beginning.
+        pub noisy_std: f64 = 0.5,
     }
 }
 
@@ -70,6 +75,8 @@ impl DqnConfig {
         let quantiles = (1..=1 << 12).contains(&self.quantiles);
         check("dqn.quantiles", self.quantiles, quantiles, "between 1 and 4096")?;
         fraction("dqn.priority_alpha", self.priority_alpha)?;
-        fraction("dqn.priority_beta", self.priority_beta)
+        fraction("dqn.priority_beta", self.priority_beta)?;
+        let std = self.noisy_std > 0.0 && self.noisy_std <= 100.0;
+        check("dqn.noisy_std", self.noisy_std, std, "positive and at most 100, often 0.5")
     }
 }

@@ -16,15 +16,16 @@ use crate::worlds::Gates;
 type Form = fn(&mut DqnConfig);
 
 /// Every switch by itself, and all together.
-const FORMS: [(&str, Form); 7] = [
+const FORMS: [(&str, Form); 8] = [
     ("plain", |_| {}),
     ("double", |dqn| dqn.double = true),
     ("dueling", |dqn| dqn.dueling = true),
     ("over three steps", |dqn| dqn.n_steps = 3),
     ("prioritised", |dqn| dqn.prioritized = true),
     ("quantiles", |dqn| dqn.quantiles = 11),
+    ("noisy", |dqn| dqn.noisy = true),
     ("all of it", |dqn| {
-        (dqn.double, dqn.dueling, dqn.prioritized) = (true, true, true);
+        (dqn.double, dqn.dueling, dqn.prioritized, dqn.noisy) = (true, true, true, true);
         (dqn.n_steps, dqn.quantiles) = (3, 11);
     }),
 ];

@@ -302,6 +302,8 @@ fn every_setting_of_dqn() {
         row("prioritized", |c| of_dqn(c).prioritized = true, WEIGHTS),
         row("priority_alpha", |c| of_dqn(c).priority_alpha = 0.2, WEIGHTS),
         row("priority_beta", |c| of_dqn(c).priority_beta = 0.9, WEIGHTS),
+        row("noisy", |c| of_dqn(c).noisy = true, learnt_differently),
+        row("noisy_std", |c| of_dqn(c).noisy_std = 0.1, WEIGHTS),
     ];
     complete::<DqnConfig>(&rows);
     // Without priorities those of them have nothing to do.
@@ -309,7 +311,8 @@ fn every_setting_of_dqn() {
     let base = dqn(|_| {});
     each_shows_in(&base, &rows[..21], cartpole);
     each_shows_in(&prioritized, &rows[..20], cartpole);
-    each_shows_in(&prioritized, &rows[21..], cartpole);
+    each_shows_in(&prioritized, &rows[21..24], cartpole);
+    each_shows_in(&dqn(|dqn| dqn.noisy = true), &rows[24..], cartpole);
 }
 
 #[test]
@@ -325,6 +328,15 @@ fn dqn_refuses_what_it_has_no_use_for() {
     let mut guarded = dqn(|_| {});
     guarded.guard.max_kl = Some(0.1);
     assert!(refused(&guarded, cartpole).starts_with("guard.max_kl = 0.1"));
+    let mut sure = dqn(|_| {});
+    sure.guard.min_entropy = Some(-1.0);
+    train(&sure, cartpole);
+    of_dqn(&mut sure).noisy = true;
+    assert!(refused(&sure, cartpole).starts_with("guard.min_entropy = -1"));
+    for std in [0.0, f64::NAN, 1e9] {
+        let error = refused(&dqn(|dqn| dqn.noisy_std = std), cartpole);
+        assert!(error.starts_with("dqn.noisy_std = "), "{error}");
+    }
     let error = refused(&dqn(|_| {}), Range::new);
     assert!(error.contains("DQN chooses one of several actions"), "{error}");
     let huge = dqn(|dqn| dqn.buffer_size = 1 << 32);

@@ -326,7 +326,7 @@ type Form = fn(&mut DqnConfig);
 pub(crate) fn replaying() -> Vec<Variant> {
     let poles: Make = || Ok(AnyEnv::new(TimeLimit::new(CartPole::default(), 25)?));
     let gates: Make = || Ok(AnyEnv::new(Gates::new()));
-    let kinds: [(&str, Form, Make); 4] = [
+    let kinds: [(&str, Form, Make); 6] = [
         ("plain", |_| {}, poles),
         (
             "double, dueling, over three steps, prioritised",
@@ -337,6 +337,16 @@ pub(crate) fn replaying() -> Vec<Variant> {
             poles,
         ),
         ("quantiles, averaged target", |dqn| (dqn.quantiles, dqn.tau) = (5, 0.1), poles),
+        (
+            "noisy, double, dueling",
+            |dqn| {
+                (dqn.noisy, dqn.double, dqn.dueling) = (true, true, true);
+                // Learning starts in the middle of a round.
+                (dqn.learning_starts, dqn.train_freq) = (70, 8);
+            },
+            poles,
+        ),
+        ("masks, noisy, quantiles", |dqn| (dqn.noisy, dqn.quantiles) = (true, 3), gates),
         (
             "masks, double, dueling, quantiles, prioritised",
             |dqn| {
