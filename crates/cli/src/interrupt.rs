@@ -37,7 +37,7 @@ impl Interrupt {
     }
 
     /// One that no key of the terminal reaches: there is one handler in a process.
-    #[cfg(all(test, feature = "tui"))]
+    #[cfg(test)]
     pub(crate) fn unheard() -> Self {
         Self { pressed: Arc::default(), abandoned: Arc::default() }
     }
@@ -56,13 +56,11 @@ impl Interrupt {
     }
 
     /// Asks for a clean end, as a first Ctrl-C does.
-    #[cfg(feature = "tui")]
     pub(crate) fn ask(&self) {
         self.pressed.store(true, Ordering::SeqCst);
     }
 
     /// Does what Ctrl-C does, for a terminal on which it is a key like any other.
-    #[cfg(feature = "tui")]
     pub(crate) fn press(&self, last_words: impl Fn()) {
         if self.pressed.swap(true, Ordering::SeqCst) {
             last_words();
@@ -72,14 +70,14 @@ impl Interrupt {
 
     /// Takes being asked to terminate, as by `kill`, for a Ctrl-C from now on, so that whoever has changed
     /// the terminal can put it right.
-    #[cfg(all(feature = "tui", unix))]
+    #[cfg(unix)]
     pub(crate) fn or_termination(&self) -> anyhow::Result<()> {
         signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&self.pressed))
             .context("the signal to terminate can't be listened for")?;
         Ok(())
     }
 
-    #[cfg(all(feature = "tui", not(unix)))]
+    #[cfg(not(unix))]
     pub(crate) fn or_termination(&self) -> anyhow::Result<()> {
         Ok(())
     }

@@ -23,7 +23,6 @@ mod resume;
 mod seeds;
 mod text;
 mod train;
-#[cfg_attr(not(feature = "tui"), path = "no_tui.rs")]
 mod tui;
 mod tune;
 

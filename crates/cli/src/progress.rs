@@ -14,7 +14,6 @@ use elegante::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-#[cfg(feature = "tui")]
 use crate::tui::View;
 use crate::{
     output::{Output, Paint},
@@ -31,7 +30,6 @@ pub(crate) enum Progress {
     /// One line that changes, for a person at a terminal.
     Bar(ProgressBar),
     /// The whole terminal, for a person who watches.
-    #[cfg(feature = "tui")]
     Screen {
         /// What draws there.
         view: View,
@@ -75,7 +73,6 @@ impl Progress {
     /// # Errors
     /// When the standard output can't be written.
     pub(crate) fn on_news(&mut self, news: News<'_>, output: &mut Output) -> io::Result<()> {
-        #[cfg(feature = "tui")]
         self.go_on_without_view(output);
         match news {
             News::Training(event) => self.on_event(event, output)?,
@@ -100,13 +97,10 @@ impl Progress {
                 let safetensors = BASE64_STANDARD.encode(bytes);
                 output.line(&json_line("policy", &Told { steps, safetensors }))?;
             }
-            #[cfg(feature = "tui")]
             (Self::Screen { view, seed, .. }, News::Paused) => view.paused(*seed),
-            #[cfg(feature = "tui")]
             (Self::Screen { view, .. }, News::Checkpoint(steps)) => {
                 view.mention(&format!("checkpoint written after {} steps", grouped(steps)));
             }
-            #[cfg(feature = "tui")]
             (Self::Screen { view, seed, .. }, News::Policy { steps, bytes }) => {
                 view.policy(*seed, steps, bytes.to_vec());
             }
@@ -116,7 +110,6 @@ impl Progress {
     }
 
     /// Shows progress as if there had never been a view, once it has been closed.
-    #[cfg(feature = "tui")]
     fn go_on_without_view(&mut self, output: &Output) {
         if let Self::Screen { view, total, .. } = self
             && view.closed()
@@ -136,9 +129,7 @@ impl Progress {
             (Self::Bar(bar), Event::Evaluation(evaluation)) => {
                 bar.suspend(|| output.note(&told(evaluation)));
             }
-            #[cfg(feature = "tui")]
             (Self::Screen { view, .. }, Event::Update(update)) => view.update(update),
-            #[cfg(feature = "tui")]
             (Self::Screen { view, .. }, Event::Evaluation(evaluation)) => {
                 view.say(false, &told(evaluation));
             }
@@ -161,7 +152,6 @@ impl Progress {
         let say = || if warning { output.warning(text) } else { output.note(text) };
         match self {
             Self::Bar(bar) => bar.suspend(say),
-            #[cfg(feature = "tui")]
             Self::Screen { view, .. } => view.say(warning, text),
             _ => say(),
         }
@@ -171,21 +161,15 @@ impl Progress {
     pub(crate) fn evaluating(&self) {
         match self {
             Self::Bar(bar) => bar.finish_and_clear(),
-            #[cfg(feature = "tui")]
             Self::Screen { view, .. } => view.evaluating(),
             _ => {}
         }
     }
 
     /// Everything is over; what comes next is not progress.
-    #[cfg_attr(
-        not(feature = "tui"),
-        expect(unused_variables, reason = "only a view has something to say")
-    )]
     pub(crate) fn finish(&mut self, output: &Output) {
         match self {
             Self::Bar(bar) => bar.finish_and_clear(),
-            #[cfg(feature = "tui")]
             Self::Screen { view, .. } => view.close(output),
             _ => {}
         }

@@ -89,7 +89,7 @@ fn main() -> ExitCode {
         }
         _ => {
             the_doctor_finds_them();
-            #[cfg(all(feature = "tui", target_os = "linux"))]
+            #[cfg(target_os = "linux")]
             a_panic_leaves_the_terminal_in_order();
             ExitCode::SUCCESS
         }
@@ -98,7 +98,7 @@ fn main() -> ExitCode {
 
 /// On a terminal of `script`'s, of util-linux: what the panic says comes after the view's screen is given back,
 /// and keys are echoed and line feeds are line feeds again.
-#[cfg(all(feature = "tui", target_os = "linux"))]
+#[cfg(target_os = "linux")]
 fn a_panic_leaves_the_terminal_in_order() {
     use std::process::Stdio;
 

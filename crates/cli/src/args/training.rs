@@ -102,7 +102,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, short)]
     pub(crate) quiet: bool,
     /// Watch it on the whole terminal: curves, numbers, the policy at play; ? there lists the keys
-    #[arg(long, hide = cfg!(not(feature = "tui")), conflicts_with_all = ["json", "quiet"])]
+    #[arg(long, conflicts_with_all = ["json", "quiet"])]
     pub(crate) tui: bool,
     /// One run of an experiment: take this many threads where --threads leaves it open, and end as if
     /// by Ctrl-C when the standard input does
@@ -140,7 +140,7 @@ pub(crate) struct ResumeArgs {
     #[arg(long, short)]
     pub(crate) quiet: bool,
     /// Watch it on the whole terminal: curves, numbers, the policy at play; ? there lists the keys
-    #[arg(long, hide = cfg!(not(feature = "tui")), conflicts_with_all = ["json", "quiet"])]
+    #[arg(long, conflicts_with_all = ["json", "quiet"])]
     pub(crate) tui: bool,
     /// One run of an experiment, as for train
     #[arg(long, value_name = "THREADS", hide = true)]

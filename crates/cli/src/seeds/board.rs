@@ -39,7 +39,6 @@ enum View {
     /// A line for each run under way and one for all, for a person at a terminal.
     Bars { bars: MultiProgress, all: ProgressBar, each: HashMap<u64, ProgressBar> },
     /// The whole terminal, for a person who watches.
-    #[cfg(feature = "tui")]
     Screen(Box<crate::tui::View>),
     /// Plain lines on the standard error.
     Lines { last: Instant },
@@ -61,7 +60,6 @@ impl Board {
     }
 
     /// On a terminal that has been taken over for it.
-    #[cfg(feature = "tui")]
     pub(crate) fn on(view: crate::tui::View, steps: u64, seeds: usize) -> Self {
         Self::with(View::Screen(Box::new(view)), steps, seeds)
     }
@@ -87,14 +85,12 @@ impl Board {
                 let bar = ProgressBar::new(self.steps).with_style(style("  {msg}"));
                 each.insert(seed, bars.insert_before(all, bar));
             }
-            #[cfg(feature = "tui")]
             View::Screen(view) => view.began(seed),
             _ => {}
         }
     }
 
     /// Shows the experiment as if there had never been a view, once it has been closed.
-    #[cfg(feature = "tui")]
     fn go_on_without_view(&mut self, output: &Output) {
         if let View::Screen(view) = &mut self.view
             && view.closed()
@@ -112,7 +108,6 @@ impl Board {
     /// # Errors
     /// When the standard output can't be written.
     pub(super) fn line(&mut self, seed: u64, line: &str, output: &mut Output) -> io::Result<()> {
-        #[cfg(feature = "tui")]
         self.go_on_without_view(output);
         let event: Value = serde_json::from_str(line).unwrap_or_default();
         if event["event"] == "update" {
@@ -133,7 +128,6 @@ impl Board {
                 total.set_position(self.trained.values().sum());
                 total.set_message(all);
             }
-            #[cfg(feature = "tui")]
             View::Screen(view) => show(view, seed, &event, all),
             View::Lines { last } if last.elapsed() >= EVERY => {
                 *last = Instant::now();
@@ -154,7 +148,6 @@ impl Board {
         ended: Result<(), String>,
         output: &mut Output,
     ) -> io::Result<()> {
-        #[cfg(feature = "tui")]
         self.go_on_without_view(output);
         self.ended += 1;
         self.under_way.remove(&seed);
@@ -172,7 +165,6 @@ impl Board {
                 Some(format!("seed {seed:<4} {came_to}"))
             }
         };
-        #[cfg(feature = "tui")]
         let all = self.status();
         match &mut self.view {
             View::Bars { bars, each, .. } => {
@@ -182,7 +174,6 @@ impl Board {
                 }
                 bars.suspend(|| told.iter().for_each(|text| output.note(text)));
             }
-            #[cfg(feature = "tui")]
             View::Screen(view) => {
                 told.iter().for_each(|text| view.say(false, text));
                 let evaluated = self.evaluations.get(&seed);
@@ -199,22 +190,16 @@ impl Board {
         let text = format!("seed {seed}: {text}");
         match &self.view {
             View::Bars { bars, .. } => bars.suspend(|| output.warning(&text)),
-            #[cfg(feature = "tui")]
             View::Screen(view) => view.say(true, &text),
             _ => output.warning(&text),
         }
     }
 
     /// Nothing more comes.
-    #[cfg_attr(
-        not(feature = "tui"),
-        expect(unused_variables, reason = "only a view has something to say")
-    )]
     pub(super) fn finish(&mut self, output: &Output) {
         match &mut self.view {
             // A terminal that can't be cleared keeps its last picture.
             View::Bars { bars, .. } => drop(bars.clear()),
-            #[cfg(feature = "tui")]
             View::Screen(view) => view.close(output),
             _ => {}
         }
@@ -252,7 +237,6 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// Shows what a run has told.
-#[cfg(feature = "tui")]
 fn show(view: &crate::tui::View, seed: u64, event: &Value, all: String) {
     use base64::prelude::{BASE64_STANDARD, Engine};
 

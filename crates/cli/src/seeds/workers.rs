@@ -54,7 +54,6 @@ impl Leashes {
     }
 
     /// Tells the process of this number a word; whether there is one.
-    #[cfg(feature = "tui")]
     pub(crate) fn tell(&self, number: u64, word: &str) -> bool {
         self.with(|held| {
             let input = held.as_mut().and_then(|held| held.inputs.get_mut(&number));
@@ -63,7 +62,6 @@ impl Leashes {
     }
 
     /// Tells all processes a word.
-    #[cfg(feature = "tui")]
     pub(crate) fn tell_all(&self, word: &str) {
         self.with(|held| {
             let inputs = held.iter_mut().flat_map(|held| held.inputs.values_mut());
@@ -72,7 +70,6 @@ impl Leashes {
     }
 
     /// Has all processes wait, those too that are yet to be started, or go on.
-    #[cfg(feature = "tui")]
     pub(crate) fn pause(&self, paused: bool) {
         self.with(|held| held.as_mut().map(|held| held.paused = paused));
         self.tell_all(if paused { words::PAUSE } else { words::GO_ON });

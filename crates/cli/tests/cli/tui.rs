@@ -1,6 +1,6 @@
 //! `--tui` on a real terminal: the pseudo-terminal is that of util-linux's `script`, what it shows is read by a
 //! terminal emulator, and `stty` says afterwards in which state it was left.
-#![cfg(all(feature = "tui", target_os = "linux"))]
+#![cfg(target_os = "linux")]
 
 use std::{
     io::{Read, Write},
