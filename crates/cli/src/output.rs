@@ -18,6 +18,15 @@ pub(crate) struct Output {
     pub(crate) terminal: bool,
 }
 
+/// What is to be made of something that is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Note,
+    /// It is not as it should be and stops nothing.
+    Warning,
+    Failure,
+}
+
 /// Escape codes, or none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paint(bool);
@@ -133,6 +142,20 @@ impl Output {
                 text = format!("{text}: {cause}");
             }
         }
+        self.failure(&text);
+    }
+
+    /// Something that has failed.
+    pub(crate) fn failure(&self, text: &str) {
         self.note(&format!("{} {text}", Paint::stderr().red("error:")));
+    }
+
+    /// Says something in a tone.
+    pub(crate) fn say(&self, tone: Tone, text: &str) {
+        match tone {
+            Tone::Note => self.note(text),
+            Tone::Warning => self.warning(text),
+            Tone::Failure => self.failure(text),
+        }
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::tui::View;
 use crate::{
-    output::{Output, Paint},
+    output::{Output, Paint, Tone},
     text::{grouped, rate, reward, short, span},
 };
 
@@ -76,8 +76,8 @@ impl Progress {
         self.go_on_without_view(output);
         match news {
             News::Training(event) => self.on_event(event, output)?,
-            News::Warning(text) => self.remark(true, text, output),
-            News::Note(text) => self.remark(false, text, output),
+            News::Warning(text) => self.remark(Tone::Warning, text, output),
+            News::Note(text) => self.remark(Tone::Note, text, output),
             asked => self.on_answer(asked, output)?,
         }
         Ok(())
@@ -131,7 +131,7 @@ impl Progress {
             }
             (Self::Screen { view, .. }, Event::Update(update)) => view.update(update),
             (Self::Screen { view, .. }, Event::Evaluation(evaluation)) => {
-                view.say(false, &told(evaluation));
+                view.say(Tone::Note, &told(evaluation));
             }
             (Self::Lines(lines), Event::Update(update)) => lines.tell(update, output),
             (Self::Lines(_), Event::Evaluation(evaluation)) => output.note(&told(evaluation)),
@@ -148,12 +148,11 @@ impl Progress {
     }
 
     /// Says something else without disturbing what is shown.
-    fn remark(&self, warning: bool, text: &str, output: &Output) {
-        let say = || if warning { output.warning(text) } else { output.note(text) };
+    fn remark(&self, tone: Tone, text: &str, output: &Output) {
         match self {
-            Self::Bar(bar) => bar.suspend(say),
-            Self::Screen { view, .. } => view.say(warning, text),
-            _ => say(),
+            Self::Bar(bar) => bar.suspend(|| output.say(tone, text)),
+            Self::Screen { view, .. } => view.say(tone, text),
+            _ => output.say(tone, text),
         }
     }
 

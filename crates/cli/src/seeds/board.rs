@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    output::{Output, Paint},
+    output::{Output, Paint, Tone},
     progress::summary,
     text::{grouped, short, span},
 };
@@ -96,6 +96,7 @@ impl Board {
             && view.closed()
         {
             view.close(output);
+            self.began += view.waited();
             self.view = bars(self.steps, self.seeds);
             for seed in self.under_way.clone() {
                 self.began(seed);
@@ -151,20 +152,18 @@ impl Board {
         self.go_on_without_view(output);
         self.ended += 1;
         self.under_way.remove(&seed);
-        let evaluation = self.evaluations.get(&seed);
-        let told = match (&ended, &self.view) {
-            (Err(error), View::Json) => {
-                return output.line(&json_line("failed", &Failed { seed, error }));
-            }
-            (Err(error), _) => {
-                Some(format!("{} seed {seed}: {error}", Paint::stderr().red("error:")))
-            }
-            (Ok(()), View::Json | View::Quiet) => None,
-            (Ok(()), _) => {
-                let came_to = evaluation.map_or("stopped".into(), summary);
-                Some(format!("seed {seed:<4} {came_to}"))
-            }
-        };
+        if let View::Json = self.view {
+            return match &ended {
+                Err(error) => output.line(&json_line("failed", &Failed { seed, error })),
+                Ok(()) => Ok(()),
+            };
+        }
+        let came_to = || self.evaluations.get(&seed).map_or("stopped".into(), summary);
+        let ended = ended.map(|()| came_to());
+        match &ended {
+            Ok(came_to) => self.say(Tone::Note, &format!("seed {seed:<4} {came_to}"), output),
+            Err(error) => self.say(Tone::Failure, &format!("seed {seed}: {error}"), output),
+        }
         let all = self.status();
         match &mut self.view {
             View::Bars { bars, each, .. } => {
@@ -172,26 +171,25 @@ impl Board {
                     bar.finish_and_clear();
                     bars.remove(&bar);
                 }
-                bars.suspend(|| told.iter().for_each(|text| output.note(text)));
             }
-            View::Screen(view) => {
-                told.iter().for_each(|text| view.say(false, text));
-                let evaluated = self.evaluations.get(&seed);
-                let came_to = || evaluated.map_or("stopped".into(), summary);
-                view.ended(seed, ended.map(|()| came_to()).map_err(drop), all);
-            }
-            _ => told.iter().for_each(|text| output.note(text)),
+            View::Screen(view) => view.ended(seed, ended.map_err(drop), all),
+            _ => {}
         }
         Ok(())
     }
 
     /// Something about the run of `seed` is not as it should be.
     pub(super) fn warning(&mut self, seed: u64, text: &str, output: &Output) {
-        let text = format!("seed {seed}: {text}");
+        self.say(Tone::Warning, &format!("seed {seed}: {text}"), output);
+    }
+
+    /// Says something without disturbing what is shown.
+    fn say(&self, tone: Tone, text: &str, output: &Output) {
         match &self.view {
-            View::Bars { bars, .. } => bars.suspend(|| output.warning(&text)),
-            View::Screen(view) => view.say(true, &text),
-            _ => output.warning(&text),
+            View::Bars { bars, .. } => bars.suspend(|| output.say(tone, text)),
+            View::Screen(view) => view.say(tone, text),
+            View::Quiet if tone == Tone::Note => {}
+            _ => output.say(tone, text),
         }
     }
 
@@ -208,7 +206,11 @@ impl Board {
     fn status(&self) -> String {
         let trained: u64 = self.trained.values().sum();
         let total = self.steps.saturating_mul(self.seeds as u64).max(1);
-        let seconds = self.began.elapsed().as_secs_f64();
+        let waited = match &self.view {
+            View::Screen(view) => view.waited(),
+            _ => Duration::ZERO,
+        };
+        let seconds = self.began.elapsed().saturating_sub(waited).as_secs_f64();
         let left = seconds * total.saturating_sub(trained) as f64 / trained as f64;
         let speed = trained as f64 / seconds;
         format!(

@@ -10,7 +10,7 @@ use super::{
     stage::Cast,
     terminal::leave,
 };
-use crate::interrupt::Interrupt;
+use crate::{interrupt::Interrupt, output::Tone};
 
 /// Those who do what a key says.
 pub(super) struct Keys {
@@ -51,7 +51,7 @@ impl Keys {
             KeyCode::Char('p' | ' ') => self.pause(&mut model),
             KeyCode::Char('c') => {
                 self.controls.checkpoint();
-                model.say(false, "a checkpoint will be written after this update");
+                model.say(Tone::Note, "a checkpoint will be written after this update");
             }
             KeyCode::Char('s') => {
                 stopping(&mut model);
@@ -75,10 +75,7 @@ impl Keys {
                 self.controls.pause(true);
             }
             Phase::Pausing | Phase::Paused => {
-                model.phase = Phase::Training;
-                for run in &mut model.runs {
-                    run.go_on();
-                }
+                model.go_on();
                 self.controls.pause(false);
             }
             Phase::Stopping | Phase::Evaluating => {}

@@ -12,43 +12,37 @@ mod series;
 mod stage;
 mod terminal;
 mod theme;
+mod view;
 
 use std::{
-    borrow::Cow,
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use elegante::{
     DeviceChoice,
     experiment::{ExperimentConfig, ExperimentDir, Requests, files},
-    trainer::UpdateMetrics,
 };
 use ratatui::crossterm::event;
-use serde_json::Value;
 
 use crate::{
     interrupt::Interrupt,
-    output::Output,
     program::Program,
     progress::Progress,
     seeds::{Board, Leashes},
     train::words,
 };
 use keys::Keys;
-use model::{Message, Model, Phase, RunView, State, Update};
+use model::{Model, Phase, RunView};
 use pace::Pace;
-use stage::{Cast, Make, Stage};
+use stage::Make;
 use terminal::Screen;
 use theme::Theme;
+use view::Shared;
 
 pub(crate) use terminal::{check, leave};
+pub(crate) use view::View;
 
 /// From one picture to the next, at least.
 const PICTURE: Duration = Duration::from_millis(100);
@@ -180,6 +174,7 @@ impl Opening {
                 selected: 0,
                 overall: None,
                 phase: Phase::Training,
+                pauses: (Duration::ZERO, None),
                 messages: Vec::new(),
                 help: false,
                 pane: 0,
@@ -190,196 +185,6 @@ impl Opening {
             interrupt: interrupt.clone(),
             controls,
         })
-    }
-}
-
-/// A view that is open, or has been closed by a key.
-pub(crate) struct View {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// What the training and the view have in common.
-struct Shared {
-    model: Mutex<Model>,
-    /// What is said again when the view is closed.
-    said: Mutex<Vec<Message>>,
-    stage: Stage,
-    over: AtomicBool,
-}
-
-impl Shared {
-    fn model(&self) -> MutexGuard<'_, Model> {
-        self.model.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn said(&self) -> MutexGuard<'_, Vec<Message>> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn over(&self) -> bool {
-        self.over.load(Ordering::SeqCst)
-    }
-}
-
-impl View {
-    /// Takes the terminal over.
-    ///
-    /// # Errors
-    /// When it can't be.
-    fn open(opening: Opening) -> anyhow::Result<Self> {
-        let Opening { model, make, seed, device, interrupt, controls } = opening;
-        let screen = Screen::enter()?;
-        interrupt.or_termination()?;
-        let stage = Stage::open(make, device, seed);
-        let shared = Arc::new(Shared {
-            model: Mutex::new(model),
-            said: Mutex::default(),
-            stage,
-            over: false.into(),
-        });
-        let seen = Arc::clone(&shared);
-        let keys = Keys { interrupt, controls };
-        let thread = thread::spawn(move || {
-            attend(&seen, screen, &keys);
-            // Nobody could say so any more.
-            keys.controls.pause(false);
-        });
-        Ok(Self { shared, thread: Some(thread) })
-    }
-
-    /// Whether it has been closed by a key, or by trouble with the terminal; training goes on.
-    pub(crate) fn closed(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
-    /// The run of `seed` has been started.
-    pub(crate) fn began(&self, seed: u64) {
-        if let Some(run) = self.shared.model().run(seed) {
-            *run = RunView::new(seed);
-            run.state = State::Training;
-        }
-    }
-
-    /// Shows an update of a run in this process.
-    pub(crate) fn update(&self, metrics: &UpdateMetrics) {
-        let own = [
-            ("loss", metrics.loss),
-            ("entropy", metrics.entropy),
-            ("grad_norm", metrics.grad_norm),
-            ("learning_rate", metrics.learning_rate),
-            ("mean_length_100", metrics.mean_length_100),
-        ];
-        let further = metrics.values.iter().map(|(name, value)| (*name, *value));
-        let mut model = self.shared.model();
-        if let [run] = &mut model.runs[..] {
-            run.update(Update {
-                steps: metrics.steps,
-                steps_per_second: metrics.steps_per_second,
-                seconds: metrics.seconds,
-                mean_return: metrics.mean_return_100,
-                values: &mut own.into_iter().chain(further).map(|(n, v)| (Cow::Borrowed(n), v)),
-            });
-        }
-    }
-
-    /// Shows an update of the run of `seed`, from the JSON that it was told in; `overall` is how all of
-    /// them are getting on.
-    pub(crate) fn update_json(&self, seed: u64, metrics: &Value, overall: String) {
-        /// Told elsewhere in the picture, or of no interest there.
-        const APART: [&str; 9] = [
-            "update",
-            "steps",
-            "episodes",
-            "mean_return_100",
-            "batch_steps",
-            "batch_episodes",
-            "batch_return",
-            "seconds",
-            "steps_per_second",
-        ];
-        let number = |key: &str| metrics[key].as_f64().unwrap_or(f64::NAN);
-        let fields = metrics.as_object().into_iter().flatten();
-        let values = fields.filter(|(name, _)| !APART.contains(&name.as_str()));
-        let mut model = self.shared.model();
-        model.overall = Some(overall);
-        if let Some(run) = model.run(seed) {
-            run.update(Update {
-                steps: metrics["steps"].as_u64().unwrap_or(0),
-                steps_per_second: number("steps_per_second"),
-                seconds: number("seconds"),
-                mean_return: number("mean_return_100"),
-                values: &mut values
-                    .filter_map(|(name, value)| Some((name.clone().into(), value.as_f64()?))),
-            });
-        }
-    }
-
-    /// The run of `seed` is over: what it came to, or why too early.
-    pub(crate) fn ended(&self, seed: u64, ended: Result<String, ()>, overall: String) {
-        let mut model = self.shared.model();
-        model.overall = Some(overall);
-        if let Some(run) = model.run(seed) {
-            run.state = ended.map_or(State::Failed, State::Over);
-        }
-    }
-
-    /// The run of `seed` waits.
-    pub(crate) fn paused(&self, seed: u64) {
-        let mut model = self.shared.model();
-        if let Some(run) = model.run(seed) {
-            run.state = State::Paused;
-        }
-        let training = model.runs.iter().any(|run| run.state == State::Training);
-        if model.phase == Phase::Pausing && !training {
-            model.phase = Phase::Paused;
-        }
-    }
-
-    /// Nothing more is trained; what has been is evaluated.
-    pub(crate) fn evaluating(&self) {
-        self.shared.model().phase = Phase::Evaluating;
-    }
-
-    /// A policy has come that was asked for.
-    pub(crate) fn policy(&self, seed: u64, steps: u64, bytes: Vec<u8>) {
-        let wanted = self.shared.model().shown().is_some_and(|run| run.seed == seed);
-        if wanted {
-            self.shared.stage.cast(Cast { seed, steps, bytes });
-        }
-    }
-
-    /// Says something without disturbing the picture; it is said again when the view is closed.
-    pub(crate) fn say(&self, warning: bool, text: &str) {
-        self.shared.model().say(warning, text);
-        self.shared.said().push(Message { warning, text: text.to_owned() });
-    }
-
-    /// Says something that is of interest at the moment only.
-    pub(crate) fn mention(&self, text: &str) {
-        self.shared.model().say(false, text);
-    }
-
-    /// Gives the terminal back, and says there what was said on the way.
-    pub(crate) fn close(&mut self, output: &Output) {
-        self.end();
-        for Message { warning, text } in std::mem::take(&mut *self.shared.said()) {
-            if warning { output.warning(&text) } else { output.note(&text) }
-        }
-    }
-
-    fn end(&mut self) {
-        self.shared.over.store(true, Ordering::SeqCst);
-        if let Some(thread) = self.thread.take() {
-            // Its panic, if there was one, has been told on a terminal in good order.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for View {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 

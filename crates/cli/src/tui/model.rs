@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::series::Series;
+use crate::output::Tone;
 
 /// Everything that the view shows but the policy at play.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Model {
     /// How all of them together are getting on, where somebody else says so.
     pub(super) overall: Option<String>,
     pub(super) phase: Phase,
+    /// How long the pauses took that are over, and since when there is one.
+    pub(super) pauses: (Duration, Option<Instant>),
     /// What was said lately, the last at the end.
     pub(super) messages: Vec<Message>,
     pub(super) help: bool,
@@ -46,7 +49,7 @@ pub(super) enum Phase {
 /// Something that was said.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Message {
-    pub(super) warning: bool,
+    pub(super) tone: Tone,
     pub(super) text: String,
 }
 
@@ -100,11 +103,32 @@ impl Model {
         self.runs.get(self.selected)
     }
 
-    pub(super) fn say(&mut self, warning: bool, text: &str) {
+    pub(super) fn say(&mut self, tone: Tone, text: &str) {
         if self.messages.len() == MESSAGES {
             self.messages.remove(0);
         }
-        self.messages.push(Message { warning, text: text.to_owned() });
+        self.messages.push(Message { tone, text: text.to_owned() });
+    }
+
+    /// Nothing is trained from now on.
+    pub(super) fn wait(&mut self) {
+        self.phase = Phase::Paused;
+        self.pauses.1 = Some(Instant::now());
+    }
+
+    /// Everything is trained again.
+    pub(super) fn go_on(&mut self) {
+        self.phase = Phase::Training;
+        self.pauses = (self.waited(), None);
+        for run in self.runs.iter_mut().filter(|run| run.state == State::Paused) {
+            (run.state, run.told) = (State::Training, Instant::now());
+        }
+    }
+
+    /// How long nothing was trained.
+    pub(super) fn waited(&self) -> Duration {
+        let (over, since) = self.pauses;
+        over + since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Part of all the steps that has been made, from 0 to 1.
@@ -149,13 +173,6 @@ impl RunView {
             }
             self.values[next].1.push(x, value);
             next += 1;
-        }
-    }
-
-    /// It does not wait any more.
-    pub(super) fn go_on(&mut self) {
-        if self.state == State::Paused {
-            (self.state, self.told) = (State::Training, Instant::now());
         }
     }
 

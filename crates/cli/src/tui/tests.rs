@@ -1,17 +1,22 @@
 //! What the keys do, and what is made of what is told.
 
-use std::sync::Mutex as StdMutex;
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+};
 
-use elegante::experiment::{ExperimentConfig, Request};
+use elegante::{
+    Registry,
+    experiment::{ExperimentConfig, Request},
+};
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use serde_json::json;
 
-use super::{keys::Then, *};
-use elegante::Registry;
+use super::{keys::Then, model::State, stage::Stage, *};
 
 /// Notes what it is asked for.
 #[derive(Clone, Default)]
-struct Noted(Arc<StdMutex<Vec<String>>>);
+struct Noted(Arc<Mutex<Vec<String>>>);
 
 impl Controls for Noted {
     fn pause(&self, paused: bool) {
@@ -131,10 +136,19 @@ fn all_that_train_must_wait_before_it_is_a_pause() {
     press(&view, &keys, KeyCode::Char('p'));
     view.paused(0);
     assert_eq!(view.shared.model().phase, Phase::Pausing);
+    assert_eq!(view.waited(), Duration::ZERO);
     view.paused(1);
     assert_eq!(view.shared.model().phase, Phase::Paused);
+    let began = Instant::now();
+    while view.waited() < Duration::from_millis(2) {
+        assert!(began.elapsed() < Duration::from_secs(20), "its clock stands still");
+    }
     press(&view, &keys, KeyCode::Char('p'));
     assert!(view.shared.model().runs.iter().all(|run| run.state != State::Paused));
+    let waited = view.waited();
+    assert!(waited >= Duration::from_millis(2));
+    thread::yield_now();
+    assert_eq!(view.waited(), waited);
 }
 
 #[test]

@@ -79,6 +79,11 @@ impl Theme {
         Style::new().add_modifier(Modifier::DIM)
     }
 
+    /// Of lines to measure by, in dots that know colours only.
+    pub(super) fn guide(self) -> Style {
+        self.with(Color::DarkGray)
+    }
+
     pub(super) fn strong(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }

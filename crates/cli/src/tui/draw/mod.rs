@@ -19,6 +19,7 @@ use super::{
     theme::Theme,
 };
 use crate::{
+    output::Tone,
     progress::left,
     text::{short, span},
 };
@@ -80,7 +81,8 @@ type Picture<'a> = (&'a Model, &'a Sight, Theme);
 fn all(frame: &mut Frame<'_>, picture: Picture<'_>, area: Rect) {
     let model = picture.0;
     let rows = if model.experiment { model.runs.len() + 1 } else { 0 };
-    let rows = rows.max(numbers::rows(model)) as u16 + 2;
+    let wide = if model.experiment { area.width / 2 } else { area.width };
+    let rows = rows.max(numbers::rows(model, wide)) as u16 + 2;
     // The curve has the most to tell.
     let rows = rows.min(area.height * 2 / 5).max(5);
     let [upper, lower] =
@@ -111,29 +113,45 @@ fn show(frame: &mut Frame<'_>, (model, sight, theme): Picture<'_>, pane: Pane, a
 /// A frame around a pane.
 fn framed<'a>(title: &str, theme: Theme) -> Block<'a> {
     let title = Span::styled(theme.words(&format!(" {title} ")), theme.strong());
-    Block::bordered().border_set(theme.borders()).border_style(theme.faint()).title(title)
+    let block = Block::bordered().border_set(theme.borders()).border_style(theme.faint());
+    // Titles lie on the border, and are not to be faint because that is.
+    block.title_style(Style::reset()).title(title)
+}
+
+/// As many of the parts of `text`, between the dots, as there is room for: the one in place `first` from
+/// the end is the first to go.
+fn shortened(text: &str, room: usize, first: usize) -> String {
+    let mut parts: Vec<&str> = text.split(" · ").collect();
+    loop {
+        let joined = parts.join(" · ");
+        if parts.len() == 1 || joined.chars().count() <= room {
+            return joined;
+        }
+        parts.remove(parts.len().saturating_sub(first));
+    }
 }
 
 fn header(frame: &mut Frame<'_>, model: &Model, theme: Theme, area: Rect) {
     let (word, style) = match model.phase {
         Phase::Training => ("training", theme.good()),
-        Phase::Pausing => ("pausing after this update", theme.attention()),
+        Phase::Pausing => ("pausing", theme.attention()),
         Phase::Paused => ("paused", theme.attention()),
-        Phase::Stopping => ("stopping after this update", theme.attention()),
+        Phase::Stopping => ("stopping", theme.attention()),
         Phase::Evaluating => ("evaluating", theme.good()),
     };
     let [title, phase] = area.layout(&Layout::horizontal([
         Constraint::Min(0),
         Constraint::Length(word.len() as u16 + 2),
     ]));
-    let text = theme.words(&format!(" {}", model.title));
-    frame.render_widget(Line::styled(text, theme.strong()), title);
+    let text = shortened(&model.title, usize::from(title.width).saturating_sub(1), 1);
+    frame.render_widget(Line::styled(theme.words(&format!(" {text}")), theme.strong()), title);
     frame.render_widget(Line::styled(format!(" {word} "), style).right_aligned(), phase);
 }
 
 /// How far it has come: as a bar where there is room, and in words.
 fn progress(frame: &mut Frame<'_>, model: &Model, theme: Theme, area: Rect) {
-    let words = theme.words(&format!(" {} ", words(model)));
+    let room = usize::from(area.width).saturating_sub(2);
+    let words = theme.words(&format!(" {} ", shortened(&words(model), room, 2)));
     let width = words.chars().count() as u16;
     let [bar, text] =
         area.layout(&Layout::horizontal([Constraint::Min(0), Constraint::Length(width)]));
@@ -175,8 +193,12 @@ fn words(model: &Model) -> String {
 fn say(frame: &mut Frame<'_>, model: &Model, theme: Theme, area: Rect) {
     let from = model.messages.len().saturating_sub(usize::from(area.height));
     let lines = model.messages[from..].iter().map(|message| {
-        let style = if message.warning { theme.attention() } else { Style::new() };
-        Line::styled(theme.words(&format!(" {}", message.text)), style)
+        let (before, style) = match message.tone {
+            Tone::Note => ("", Style::new()),
+            Tone::Warning => ("warning: ", theme.attention()),
+            Tone::Failure => ("error: ", theme.bad()),
+        };
+        Line::styled(theme.words(&format!(" {before}{}", message.text)), style)
     });
     frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), area);
 }

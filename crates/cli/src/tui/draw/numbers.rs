@@ -2,7 +2,7 @@
 
 use ratatui::{
     Frame,
-    layout::Rect,
+    layout::{Constraint, Layout, Rect},
     text::{Line, Span},
     widgets::Paragraph,
 };
@@ -30,9 +30,13 @@ const FIRST: [&str; 10] = [
 /// Columns of a value.
 const VALUE: usize = 10;
 
-/// How many of them there are.
-pub(super) fn rows(model: &Model) -> usize {
-    model.shown().map_or(0, |run| run.values.len())
+/// From this width on there is room for two columns of them.
+const TWO: u16 = 78;
+
+/// Lines that all of them take in a pane of this width.
+pub(super) fn rows(model: &Model, width: u16) -> usize {
+    let columns = if width < TWO { 1 } else { 2 };
+    model.shown().map_or(0, |run| run.values.len().div_ceil(columns))
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, area: Rect) {
@@ -43,10 +47,25 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, area: Rec
     };
     let block = framed(&title, theme);
     let room = block.inner(area);
-    let name = run.values.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    frame.render_widget(block, area);
+    let values = ordered(run);
+    if values.is_empty() {
+        frame.render_widget(Line::styled("nothing has been learnt yet", theme.faint()), room);
+    }
+    let rows = rows(model, area.width).max(1);
+    let columns = values.len().div_ceil(rows);
+    let [left, right] = room.layout(&Layout::horizontal([Constraint::Fill(1); 2]).spacing(2));
+    let places = if columns < 2 { [room, right] } else { [left, right] };
+    for (values, place) in values.chunks(rows).zip(places) {
+        frame.render_widget(column(values, theme, place), place);
+    }
+}
+
+fn column(values: &[(&str, &Series)], theme: Theme, room: Rect) -> Paragraph<'static> {
+    let name = values.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let name = name.min(usize::from(room.width).saturating_sub(VALUE + 1));
     let history = usize::from(room.width).saturating_sub(name + VALUE + 3);
-    let lines = ordered(run).into_iter().take(usize::from(room.height)).map(|(label, series)| {
+    let lines = values.iter().map(|(label, series)| {
         let label: String = label.chars().take(name).collect();
         Line::from(vec![
             Span::styled(format!("{label:<name$} "), theme.faint()),
@@ -54,12 +73,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, area: Rec
             Span::styled(spark(series, history, theme), theme.accent()),
         ])
     });
-    let lines: Vec<_> = lines.collect();
-    let text = match lines.is_empty() {
-        true => Paragraph::new(Line::styled("nothing has been learnt yet", theme.faint())),
-        false => Paragraph::new(lines),
-    };
-    frame.render_widget(text.block(block), area);
+    Paragraph::new(lines.collect::<Vec<_>>())
 }
 
 fn ordered(run: &RunView) -> Vec<(&str, &Series)> {

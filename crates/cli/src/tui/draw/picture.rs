@@ -13,7 +13,7 @@ use ratatui::{
     widgets::{Paragraph, Wrap},
 };
 
-use super::framed;
+use super::{framed, shortened};
 use crate::{
     play::screen::fit,
     text::{reward, short},
@@ -30,7 +30,8 @@ const INK: i32 = 90;
 pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, sight: &Sight, theme: Theme, area: Rect) {
     let title = match sight.of {
         Some((seed, steps)) if model.experiment => {
-            format!("policy of seed {seed} after {} steps", short(steps as f64))
+            let whose = if area.width < 40 { "seed" } else { "policy of seed" };
+            format!("{whose} {seed} after {} steps", short(steps as f64))
         }
         Some((_, steps)) => format!("policy after {} steps", short(steps as f64)),
         None => "policy".into(),
@@ -38,11 +39,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, sight: &Sight, theme: T
     let mut block = framed(&title, theme);
     if sight.of.is_some() {
         let (episode, length) = (sight.episode, sight.length);
-        let told = format!(
-            " episode {episode} · step {length} · return {} ",
-            reward(sight.episode_return)
-        );
-        block = block.title_bottom(Line::styled(theme.words(&told), theme.faint()));
+        let told =
+            format!("episode {episode} · step {length} · return {}", reward(sight.episode_return));
+        let told = shortened(&told, usize::from(area.width).saturating_sub(4), 2);
+        let told = theme.words(&format!(" {told} "));
+        block = block.title_bottom(Line::styled(told, theme.faint()));
     }
     let room = block.inner(area);
     frame.render_widget(block, area);

@@ -22,15 +22,20 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, area: Rec
     let rows = usize::from(block.inner(area).height).saturating_sub(1);
     // The one that is selected is always to be seen.
     let from = (model.selected + 1).saturating_sub(rows);
-    let heading = format!("  {:>6} {:>5} {:>7} {:>10}  state", "seed", "%", "steps/s", "return");
+    // Without room for everything the speed goes, and the range of an evaluation.
+    let roomy = block.inner(area).width >= 58;
+    let mut heading = format!("  {:>6} {:>4} {:>8}  state", "seed", "%", "return");
+    if roomy {
+        heading = format!("  {:>6} {:>4} {:>8} {:>9}  state", "seed", "%", "steps/s", "return");
+    }
     let mut lines = vec![Line::styled(heading, theme.faint())];
     for (place, run) in model.runs.iter().enumerate().skip(from).take(rows) {
-        lines.push(line(model, place, run, theme));
+        lines.push(line(model, place, run, roomy, theme));
     }
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
-fn line(model: &Model, place: usize, run: &RunView, theme: Theme) -> Line<'static> {
+fn line(model: &Model, place: usize, run: &RunView, roomy: bool, theme: Theme) -> Line<'static> {
     let chosen = place == model.selected;
     let mark = match (chosen, theme.unicode) {
         (true, true) => "▸ ",
@@ -39,11 +44,12 @@ fn line(model: &Model, place: usize, run: &RunView, theme: Theme) -> Line<'stati
     };
     let part = 100.0 * run.steps.min(model.steps) as f64 / model.steps.max(1) as f64;
     let (word, style) = state(&run.state, theme);
-    let numbers = format!(
-        " {part:>5.0} {:>7} {:>10}  ",
-        short(run.steps_per_second),
-        number(run.curve.last())
-    );
+    let word = if roomy { word } else { word.split(" [").next().unwrap_or(word) };
+    let last = number(run.curve.last());
+    let numbers = match roomy {
+        true => format!(" {part:>4.0} {:>8} {last:>9}  ", short(run.steps_per_second)),
+        false => format!(" {part:>4.0} {last:>8}  "),
+    };
     let line = Line::from(vec![
         Span::styled(format!("{mark}{:>6}", run.seed), theme.curve(place)),
         Span::raw(numbers),

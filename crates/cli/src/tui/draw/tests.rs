@@ -9,9 +9,12 @@ use ratatui::{
 };
 
 use super::*;
-use crate::tui::{
-    model::{RunView, Update},
-    theme::Colours,
+use crate::{
+    output::Tone,
+    tui::{
+        model::{RunView, Update},
+        theme::Colours,
+    },
 };
 
 const FULL: Theme = Theme { colours: Colours::All, unicode: true };
@@ -28,6 +31,7 @@ fn model(seeds: &[u64], experiment: bool) -> Model {
         selected: 0,
         overall: None,
         phase: Phase::Training,
+        pauses: Default::default(),
         messages: Vec::new(),
         help: false,
         pane: 0,
@@ -156,8 +160,10 @@ fn no_size_and_no_state_is_too_much() {
     none.selected = 7;
     let mut helped = model(&[0, 1, 2], true);
     (helped.help, helped.phase) = (true, Phase::Stopping);
-    (0..3)
-        .for_each(|i| helped.say(i == 1, "a warning that is much longer than any small terminal"));
+    let tones = [Tone::Note, Tone::Warning, Tone::Failure];
+    (0..3).for_each(|i| {
+        helped.say(tones[i], "a warning that is much longer than any small terminal")
+    });
     for model in [empty, odd, none, helped] {
         for theme in [FULL, PLAIN] {
             for width in [0, 1, 8, 9, 20, 40, 62, 72, 80, 200] {
@@ -195,7 +201,7 @@ fn plain_terminals_get_ascii_and_no_colours() {
 #[test]
 fn messages_and_help_are_to_be_seen() {
     let mut model = model(&[0], false);
-    model.say(true, "no space left on device");
+    model.say(Tone::Warning, "no space left on device");
     model.phase = Phase::Paused;
     let shown = text(&picture(&model, FULL, (100, 30)));
     assert_shown(&shown, &["no space left on device", " paused ", "p go on"]);
