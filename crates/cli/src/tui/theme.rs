@@ -103,6 +103,11 @@ impl Theme {
         if self.unicode { Marker::Braille } else { Marker::Custom('*') }
     }
 
+    /// Of lines to measure by.
+    pub(super) fn guide_marker(self) -> Marker {
+        if self.unicode { Marker::Braille } else { Marker::Custom('-') }
+    }
+
     /// From the smallest value to the largest.
     pub(super) fn bars(self) -> &'static [char] {
         if self.unicode {

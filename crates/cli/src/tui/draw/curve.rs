@@ -53,7 +53,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, area: Rec
         let set = Dataset::default().data(points).style(style).marker(theme.marker());
         set.graph_type(GraphType::Line)
     };
-    let mut sets: Vec<_> = goal.iter().map(|goal| line(&goal[..], theme.guide())).collect();
+    let mut sets: Vec<_> = goal
+        .iter()
+        .map(|goal| line(&goal[..], theme.guide()).marker(theme.guide_marker()))
+        .collect();
     // Later ones lie over earlier ones: the one that is selected comes last.
     let others = (0..curves.len()).filter(|place| *place != model.selected);
     for place in others.chain([model.selected]).filter(|place| *place < curves.len()) {
