@@ -90,8 +90,8 @@ pub(crate) fn of_run(
     program: &Program,
 ) -> anyhow::Result<Progress> {
     let (seed, total) = (config.train.run.seed, config.train.run.steps);
-    let seeds = (&[seed][..], false);
-    let opening = Opening::new(config, seeds, path, program, interrupt, Box::new(requests))?;
+    let controls = Box::new(requests);
+    let opening = Opening::new(config, &[seed], false, path, program, interrupt, controls)?;
     Ok(Progress::Screen { view: View::open(opening)?, seed, total })
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn of_experiment(
 ) -> anyhow::Result<Board> {
     let policies = seeds.iter().map(|seed| (*seed, dir.run(*seed).join(files::POLICY))).collect();
     let controls = Box::new(Remote { leashes: leashes.clone(), policies });
-    let opening = Opening::new(config, (seeds, true), dir.path(), program, interrupt, controls)?;
+    let opening = Opening::new(config, seeds, true, dir.path(), program, interrupt, controls)?;
     Ok(Board::on(View::open(opening)?, config.train.run.steps, seeds.len()))
 }
 
@@ -150,7 +150,8 @@ impl Opening {
     /// A view of the runs of `seeds`, of an experiment or of a run alone; `place` is where the files are.
     fn new(
         config: &ExperimentConfig,
-        (seeds, experiment): (&[u64], bool),
+        seeds: &[u64],
+        experiment: bool,
         place: &Path,
         program: &Program,
         interrupt: &Interrupt,

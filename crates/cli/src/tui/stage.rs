@@ -1,6 +1,7 @@
 //! Where the policy plays: a thread of its own, lest an environment that takes its time hold up the keys.
 
 use std::{
+    io,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, Sender, channel},
@@ -75,18 +76,21 @@ struct Cues {
 
 impl Stage {
     /// Opens it, empty. Episodes are those of an evaluation with `seed`, one after the other.
-    pub(super) fn open(make: Make, device: DeviceChoice, seed: u64) -> Self {
+    ///
+    /// # Errors
+    /// When the system has no thread for it.
+    pub(super) fn open(make: Make, device: DeviceChoice, seed: u64) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         shared.cue(|cues| cues.hungry = true);
         let (casts, arriving) = channel();
         let on_stage = Arc::clone(&shared);
-        let thread = thread::spawn(move || {
+        let thread = thread::Builder::new().name("stage".into()).spawn(move || {
             let mut troupe = Troupe { shared: &on_stage, make, device, seed, episode: 0 };
             if let Err(trouble) = troupe.play_all(&arriving) {
                 on_stage.sight().trouble = Some(trouble);
             }
-        });
-        Self { shared, casts: Some(casts), thread: Some(thread) }
+        })?;
+        Ok(Self { shared, casts: Some(casts), thread: Some(thread) })
     }
 
     /// Whether a policy is wanted; it is so until one comes.

@@ -41,11 +41,10 @@ fn view(seeds: &[u64]) -> (View, Keys, Noted) {
     let program = Program { began: Instant::now(), name: "elegante".into(), registry };
     let (interrupt, noted) = (Interrupt::unheard(), Noted::default());
     let controls = Box::new(noted.clone());
-    let seeds = (seeds, seeds.len() > 1);
-    let opening =
-        Opening::new(&config, seeds, Path::new("run"), &program, &interrupt, controls).unwrap();
-    let Opening { model, make, seed, device, interrupt, controls } = opening;
-    let stage = Stage::open(make, device, seed);
+    let (experiment, place) = (seeds.len() > 1, Path::new("run"));
+    let opening = Opening::new(&config, seeds, experiment, place, &program, &interrupt, controls);
+    let Opening { model, make, seed, device, interrupt, controls } = opening.unwrap();
+    let stage = Stage::open(make, device, seed).unwrap();
     let said = Mutex::default();
     let shared = Arc::new(Shared { model: Mutex::new(model), said, stage, over: false.into() });
     (View { shared, thread: None }, Keys { interrupt, controls }, noted)

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context;
 use elegante::trainer::UpdateMetrics;
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ use super::{
     terminal::Screen,
 };
 use crate::output::{Output, Tone};
+
+const NO_THREAD: &str = "there is no thread for --tui";
 
 /// A view that is open, or has been closed by a key.
 pub(crate) struct View {
@@ -60,7 +63,7 @@ impl View {
         let Opening { model, make, seed, device, interrupt, controls } = opening;
         let screen = Screen::enter()?;
         interrupt.or_termination()?;
-        let stage = Stage::open(make, device, seed);
+        let stage = Stage::open(make, device, seed).context(NO_THREAD)?;
         let shared = Arc::new(Shared {
             model: Mutex::new(model),
             said: Mutex::default(),
@@ -69,11 +72,12 @@ impl View {
         });
         let seen = Arc::clone(&shared);
         let keys = Keys { interrupt, controls };
-        let thread = thread::spawn(move || {
+        let thread = thread::Builder::new().name("view".into()).spawn(move || {
             attend(&seen, screen, &keys);
             // Nobody could say so any more.
             keys.controls.pause(false);
         });
+        let thread = thread.context(NO_THREAD)?;
         Ok(Self { shared, thread: Some(thread) })
     }
 

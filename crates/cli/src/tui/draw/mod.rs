@@ -24,8 +24,10 @@ use crate::{
     text::{short, span},
 };
 
-/// From this size on there is room for all panes at once.
-const ROOMY: (u16, u16) = (72, 20);
+/// Whether there is room for all panes at once, with as much said below them as there may be.
+fn roomy(whole: Rect) -> bool {
+    whole.width >= 72 && whole.height >= 23
+}
 
 /// What a pane shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, sight: &Sight, theme: T
     header(frame, model, theme, head);
     progress(frame, model, theme, gauge);
     let picture = (model, sight, theme);
-    if main.width >= ROOMY.0 && main.height >= ROOMY.1 - 3 {
+    if roomy(area) {
         all(frame, picture, main);
     } else {
         let panes = panes(model);
@@ -222,8 +224,7 @@ fn footer(frame: &mut Frame<'_>, model: &Model, theme: Theme, area: Rect) {
         keys.truncate(3);
         keys.extend([("q", "quit"), ("?", "")]);
     }
-    let roomy = area.width >= ROOMY.0 && frame.area().height >= ROOMY.1 + 3;
-    if !roomy && area.width >= 34 {
+    if !roomy(frame.area()) && area.width >= 34 {
         keys.insert(0, ("tab", "pane"));
     }
     if model.experiment && !narrow {

@@ -160,10 +160,9 @@ fn no_size_and_no_state_is_too_much() {
     none.selected = 7;
     let mut helped = model(&[0, 1, 2], true);
     (helped.help, helped.phase) = (true, Phase::Stopping);
-    let tones = [Tone::Note, Tone::Warning, Tone::Failure];
-    (0..3).for_each(|i| {
-        helped.say(tones[i], "a warning that is much longer than any small terminal")
-    });
+    for tone in [Tone::Note, Tone::Warning, Tone::Failure] {
+        helped.say(tone, "something that is much longer than any small terminal");
+    }
     for model in [empty, odd, none, helped] {
         for theme in [FULL, PLAIN] {
             for width in [0, 1, 8, 9, 20, 40, 62, 72, 80, 200] {
@@ -207,4 +206,19 @@ fn messages_and_help_are_to_be_seen() {
     assert_shown(&shown, &["no space left on device", " paused ", "p go on"]);
     model.help = true;
     assert_shown(&text(&picture(&model, FULL, (100, 30))), &["Ctrl-C twice: at once", "train on"]);
+}
+
+#[test]
+fn words_without_room_are_left_out_as_a_whole() {
+    let text = "51 % · 40.0k/s · 1.2 s left";
+    for (room, first, shown) in [
+        (27, 2, text),
+        (26, 2, "51 % · 1.2 s left"),
+        (16, 2, "1.2 s left"),
+        (3, 2, "1.2 s left"),
+        (26, 1, "51 % · 40.0k/s"),
+        (13, 1, "51 %"),
+    ] {
+        assert_eq!(shortened(text, room, first), shown);
+    }
 }
