@@ -9,7 +9,7 @@ use elegante_env::Space;
 use elegante_policy::{Cell, DeviceChoice, MlpConfig, PolicyConfig, settings};
 use serde::{Deserialize, Serialize};
 
-pub use dqn::DqnConfig;
+pub use dqn::{DqnConfig, ValueLoss};
 pub use sac::SacConfig;
 pub use td3::{DdpgConfig, Noise, Td3Config};
 

@@ -35,7 +35,7 @@ mod world;
 pub use bridge::{env_actions, fits, policy_config};
 pub use config::{
     A2cConfig, Algorithm, Continuous, DdpgConfig, DqnConfig, Estimator, GuardConfig, Noise,
-    PpoConfig, ReinforceConfig, RunConfig, SacConfig, Td3Config, TrainConfig,
+    PpoConfig, ReinforceConfig, RunConfig, SacConfig, Td3Config, TrainConfig, ValueLoss,
 };
 pub use error::TrainError;
 pub use evaluate::{EvalConfig, Evaluation, evaluate};

@@ -70,6 +70,15 @@ pub fn huber(value: Tensor<1>, target: Tensor<1>, weight: Option<Tensor<1>>) -> 
     weighted(hubers(value - target.detach()), weight).mean()
 }
 
+/// L(θ) = mean wᵢ (xᵢ − yᵢ)². From it x becomes the mean of what is seen of y; from [`huber`], where errors are
+/// larger than 1, its median. Without weights all count 1.
+///
+/// # Shapes
+/// `value`, `target`, `weight`: `[rows]`; result: `[1]`.
+pub fn weighted_mse(value: Tensor<1>, target: Tensor<1>, weight: Option<Tensor<1>>) -> Tensor<1> {
+    weighted((value - target.detach()).square(), weight).mean()
+}
+
 /// Quantile regression by Huber's loss (Dabney et al., 2018, eq. 10): L(θ) = mean wᵢ · Σⱼ meanₖ ρⱼ(yₖ − xⱼ),
 /// ρⱼ(δ) = h(δ) times τ̂ⱼ = (j + ½)/N where δ ≥ 0, times 1 − τ̂ⱼ where δ < 0; from it xⱼ becomes the quantile of
 /// level τ̂ⱼ of what is seen of y.
@@ -220,6 +229,14 @@ mod tests {
         assert_eq!(host(value_mse(value.clone(), target.clone())), [2.0]);
         // 1 is kept within 0 ± ½, and 5 lies within 4.5 ± ½: ((½ − 3)² + 0)/2.
         assert_eq!(host(clipped_value_mse(value, old, target, 0.5)), [3.125]);
+    }
+
+    #[test]
+    fn a_squared_error_has_no_limit_and_may_be_weighted() {
+        let (value, target) = (vector(&[0.0, 1.0, 4.0]), vector(&[0.5, 1.0, 1.0]));
+        assert_eq!(host(weighted_mse(value.clone(), target.clone(), None)), [(0.25 + 9.0) / 3.0]);
+        let weights = Some(vector(&[2.0, 5.0, 0.5]));
+        assert_eq!(host(weighted_mse(value, target, weights)), [(0.5 + 4.5) / 3.0]);
     }
 
     #[test]

@@ -30,11 +30,11 @@ use super::{
     off_policy::{Agent, Moment, OffPolicy, Replaying, Seen},
 };
 use crate::{
-    DqnConfig, TrainError,
+    DqnConfig, TrainError, ValueLoss,
     bridge::{mask, matrix},
     checkpoint::Checkpoint,
     inspect::Inspected,
-    loss::{huber, quantile_huber},
+    loss::{huber, quantile_huber, weighted_mse},
     metrics::Means,
     optim::Learner,
     replay_buffer::Transitions,
@@ -229,8 +229,11 @@ impl Dqn {
             Tensor::from_data(weights, &device)
         });
         let targets = Tensor::from_inner(targets);
-        let loss = match self.values.quantiles {
-            1 => huber(values.squeeze_dim(1), targets.squeeze_dim(1), weights),
+        let loss = match (self.values.quantiles, self.config.loss) {
+            (1, ValueLoss::Huber) => huber(values.squeeze_dim(1), targets.squeeze_dim(1), weights),
+            (1, ValueLoss::Squared) => {
+                weighted_mse(values.squeeze_dim(1), targets.squeeze_dim(1), weights)
+            }
             _ => quantile_huber(values, targets, weights),
         };
         let descent = self.online.descend(loss, self.learning_rate(at.left), at.update)?;

@@ -1,9 +1,21 @@
 //! Settings of DQN.
 
 use elegante_policy::settings;
+use serde::{Deserialize, Serialize};
 
 use super::{check, count, fraction, limit, replaying::check_replaying, small, step_size};
 use crate::{TrainError, schedule::Schedule};
+
+/// What errors of a value count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValueLoss {
+    /// Their square up to 1, from there on their size: ones that are far off count little more than others.
+    #[default]
+    Huber,
+    /// Their square.
+    Squared,
+}
 
 settings! {
     /// Settings of DQN and its family. The defaults are those of Stable-Baselines3; Rainbow's parts (double,
@@ -44,6 +56,8 @@ settings! {
         pub exploration_final: f64 = 0.05,
         /// Fraction of the run over which the chance goes from one to the other.
         pub exploration_fraction: f64 = 0.1,
+        /// What an error of a value counts: "huber" (its square up to 1, from there on its size) or "squared".
+        pub loss: ValueLoss = ValueLoss::Huber,
         /// Double DQN: the network that learns chooses the next action, the target network values it.
         pub double: bool = false,
         /// Dueling networks: one output for the state's value, one for each action's advantage.
@@ -74,6 +88,9 @@ impl DqnConfig {
         fraction("dqn.exploration_fraction", self.exploration_fraction)?;
         let quantiles = (1..=1 << 12).contains(&self.quantiles);
         check("dqn.quantiles", self.quantiles, quantiles, "between 1 and 4096")?;
+        let fit = self.quantiles == 1 || self.loss == ValueLoss::Huber;
+        let expected = "\"huber\": quantiles are learnt by quantile regression";
+        check("dqn.loss", "squared", fit, expected)?;
         fraction("dqn.priority_alpha", self.priority_alpha)?;
         fraction("dqn.priority_beta", self.priority_beta)?;
         let std = self.noisy_std > 0.0 && self.noisy_std <= 100.0;

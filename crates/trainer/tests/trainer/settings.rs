@@ -11,6 +11,7 @@ use elegante_policy::{Activation, Cell, Init, MlpConfig, Settings};
 use elegante_trainer::{
     A2cConfig, Algorithm, Continuous, DdpgConfig, DqnConfig, Estimator, Noise, PpoConfig,
     ReinforceConfig, RunConfig, SacConfig, Schedule, Stop, Td3Config, TrainConfig, Trainer,
+    ValueLoss,
 };
 
 use crate::worlds::{
@@ -296,6 +297,7 @@ fn every_setting_of_dqn() {
         row("exploration_initial", |c| of_dqn(c).exploration_initial = 0.3, WEIGHTS),
         row("exploration_final", |c| of_dqn(c).exploration_final = 0.5, learnt_differently),
         row("exploration_fraction", |c| of_dqn(c).exploration_fraction = 0.9, WEIGHTS),
+        row("loss", |c| of_dqn(c).loss = ValueLoss::Squared, WEIGHTS),
         row("double", |c| of_dqn(c).double = true, WEIGHTS),
         row("dueling", |c| of_dqn(c).dueling = true, learnt_differently),
         row("quantiles", |c| of_dqn(c).quantiles = 4, learnt_differently),
@@ -309,10 +311,10 @@ fn every_setting_of_dqn() {
     // Without priorities those of them have nothing to do.
     let prioritized = dqn(|dqn| dqn.prioritized = true);
     let base = dqn(|_| {});
-    each_shows_in(&base, &rows[..21], cartpole);
-    each_shows_in(&prioritized, &rows[..20], cartpole);
-    each_shows_in(&prioritized, &rows[21..24], cartpole);
-    each_shows_in(&dqn(|dqn| dqn.noisy = true), &rows[24..], cartpole);
+    each_shows_in(&base, &rows[..22], cartpole);
+    each_shows_in(&prioritized, &rows[..21], cartpole);
+    each_shows_in(&prioritized, &rows[22..25], cartpole);
+    each_shows_in(&dqn(|dqn| dqn.noisy = true), &rows[25..], cartpole);
 }
 
 #[test]
@@ -328,6 +330,9 @@ fn dqn_refuses_what_it_has_no_use_for() {
     let mut guarded = dqn(|_| {});
     guarded.guard.max_kl = Some(0.1);
     assert!(refused(&guarded, cartpole).starts_with("guard.max_kl = 0.1"));
+    let quantiles = dqn(|dqn| (dqn.quantiles, dqn.loss) = (5, ValueLoss::Squared));
+    let error = refused(&quantiles, cartpole);
+    assert!(error.starts_with("dqn.loss = squared"), "{error}");
     let mut sure = dqn(|_| {});
     sure.guard.min_entropy = Some(-1.0);
     train(&sure, cartpole);
