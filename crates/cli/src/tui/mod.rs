@@ -92,7 +92,9 @@ pub(crate) fn of_run(
     let (seed, total) = (config.train.run.seed, config.train.run.steps);
     let controls = Box::new(requests);
     let opening = Opening::new(config, &[seed], false, path, program, interrupt, controls)?;
-    Ok(Progress::Screen { view: View::open(opening)?, seed, total })
+    let view = View::open(opening)?;
+    view.recall(seed, &path.join(files::METRICS));
+    Ok(Progress::Screen { view, seed, total })
 }
 
 /// The board of an experiment.

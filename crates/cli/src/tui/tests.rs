@@ -128,6 +128,25 @@ fn updates_told_in_json_show_all_that_they_measured() {
 }
 
 #[test]
+fn a_run_that_goes_on_shows_what_it_has_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("metrics.jsonl");
+    let (view, ..) = view(&[4]);
+    view.recall(4, &log);
+    assert_eq!(view.shared.model().runs[0].steps, 0);
+    let lines = [
+        json!({ "event": "update", "steps": 256, "mean_return_100": 20.0, "loss": 0.5 }),
+        json!({ "event": "evaluation", "steps": 256, "mean_return": 500.0 }),
+        json!({ "event": "update", "steps": 512, "mean_return_100": 30.0, "loss": 0.25 }),
+    ];
+    std::fs::write(&log, lines.map(|line| format!("{line}\n")).concat() + "{\"torn").unwrap();
+    view.recall(4, &log);
+    let model = view.shared.model();
+    assert_eq!(model.runs[0].curve.points(10), [(256.0, 20.0), (512.0, 30.0)]);
+    assert_eq!((model.runs[0].steps, model.runs[0].values[0].1.last()), (512, 0.25));
+}
+
+#[test]
 fn all_that_train_must_wait_before_it_is_a_pause() {
     let (view, keys, _) = view(&[0, 1, 2]);
     view.began(0);

@@ -2,6 +2,9 @@
 
 use std::{
     borrow::Cow,
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -119,32 +122,23 @@ impl View {
     /// Shows an update of the run of `seed`, from the JSON that it was told in; `overall` is how all of
     /// them are getting on.
     pub(crate) fn update_json(&self, seed: u64, metrics: &Value, overall: String) {
-        /// Told elsewhere in the picture, or of no interest there.
-        const APART: [&str; 9] = [
-            "update",
-            "steps",
-            "episodes",
-            "mean_return_100",
-            "batch_steps",
-            "batch_episodes",
-            "batch_return",
-            "seconds",
-            "steps_per_second",
-        ];
-        let number = |key: &str| metrics[key].as_f64().unwrap_or(f64::NAN);
-        let fields = metrics.as_object().into_iter().flatten();
-        let values = fields.filter(|(name, _)| !APART.contains(&name.as_str()));
         let mut model = self.shared.model();
         model.overall = Some(overall);
         if let Some(run) = model.run(seed) {
-            run.update(Update {
-                steps: metrics["steps"].as_u64().unwrap_or(0),
-                steps_per_second: number("steps_per_second"),
-                seconds: number("seconds"),
-                mean_return: number("mean_return_100"),
-                values: &mut values
-                    .filter_map(|(name, value)| Some((name.clone().into(), value.as_f64()?))),
-            });
+            update(run, metrics);
+        }
+    }
+
+    /// Shows what the run of `seed` has written into its log so far; where there is none that can be read,
+    /// the view begins with what comes.
+    pub(super) fn recall(&self, seed: u64, log: &Path) {
+        let (mut model, Ok(log)) = (self.shared.model(), File::open(log)) else { return };
+        let Some(run) = model.run(seed) else { return };
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            let event: Value = serde_json::from_str(&line).unwrap_or_default();
+            if event["event"] == "update" {
+                update(run, &event);
+            }
         }
     }
 
@@ -219,4 +213,31 @@ impl Drop for View {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Takes over an update from the JSON that it was told in.
+fn update(run: &mut RunView, metrics: &Value) {
+    /// Told elsewhere in the picture, or of no interest there.
+    const APART: [&str; 9] = [
+        "update",
+        "steps",
+        "episodes",
+        "mean_return_100",
+        "batch_steps",
+        "batch_episodes",
+        "batch_return",
+        "seconds",
+        "steps_per_second",
+    ];
+    let number = |key: &str| metrics[key].as_f64().unwrap_or(f64::NAN);
+    let fields = metrics.as_object().into_iter().flatten();
+    let values = fields.filter(|(name, _)| !APART.contains(&name.as_str()));
+    run.update(Update {
+        steps: metrics["steps"].as_u64().unwrap_or(0),
+        steps_per_second: number("steps_per_second"),
+        seconds: number("seconds"),
+        mean_return: number("mean_return_100"),
+        values: &mut values
+            .filter_map(|(name, value)| Some((name.clone().into(), value.as_f64()?))),
+    });
 }
