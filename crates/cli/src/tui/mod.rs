@@ -212,7 +212,10 @@ fn attend(shared: &Shared, mut screen: Screen, keys: &Keys) {
             }
             pace.took(began.elapsed());
         }
-        match event::poll(pace.left().min(ATTENTION)) {
+        if !terminal::wait(pace.left().min(ATTENTION)) {
+            return;
+        }
+        match event::poll(Duration::ZERO) {
             Ok(false) => {}
             Ok(true) => match event::read().map(|event| keys.on_event(&event, shared)) {
                 Ok(keys::Then::Nothing) => {}

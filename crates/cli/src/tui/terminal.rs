@@ -82,6 +82,24 @@ impl Screen {
     }
 }
 
+/// Waits for a key or another size, so long at most; whether the terminal is still there. crossterm's own wait
+/// never comes back from one that has been hung up: it reads nothing from it, again and again.
+#[cfg(unix)]
+pub(super) fn wait(longest: Duration) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stderr = io::stderr();
+    let mut terminal = [PollFd::new(&stderr, PollFlags::IN)];
+    let longest = Timespec::try_from(longest).ok();
+    // What interrupts it is a signal, such as that of another size.
+    let _ = poll(&mut terminal, longest.as_ref());
+    !terminal[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
+}
+
+#[cfg(not(unix))]
+pub(super) fn wait(longest: Duration) -> bool {
+    ratatui::crossterm::event::poll(longest).is_ok()
+}
+
 impl Drop for Screen {
     fn drop(&mut self) {
         leave();

@@ -130,6 +130,23 @@ fn a_training_that_is_watched_makes_the_same_bytes() {
 }
 
 #[test]
+fn a_terminal_that_is_closed_leaves_the_training_alone() {
+    let place = Place::new();
+    // A shell and a training that a hang-up does not end.
+    let run = format!("trap '' HUP; {}; echo $? > ended", watched("--steps 60000 --out run"));
+    let mut terminal = Terminal::start(&place, (80, 24), &run, &[]);
+    terminal.wait_for("CartPole-v1 · ppo · seed 0");
+    terminal.child.kill().unwrap();
+    terminal.child.wait().unwrap();
+    let until = Instant::now() + Duration::from_secs(120);
+    while place.names("").iter().all(|name| name != "ended") {
+        assert!(Instant::now() < until, "it goes on for ever");
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(place.names("run").iter().any(|name| name == "run.json"));
+}
+
+#[test]
 fn keys_pause_save_and_stop() {
     let place = Place::new();
     let mut terminal = Terminal::start(&place, (80, 24), &watched("--steps 1e9 --out run"), &[]);

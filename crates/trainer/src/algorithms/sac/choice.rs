@@ -12,6 +12,7 @@ use crate::{
 };
 
 /// What the actor would do in each state of a minibatch.
+#[expect(clippy::large_enum_variant, reason = "there are two at a time")]
 pub(super) enum Choice {
     /// An action that was drawn, `[rows, dims]` within ±1, and log πθ of it, `[rows]`.
     Drawn(Tensor<2>, Tensor<1>),
