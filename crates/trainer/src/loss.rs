@@ -233,10 +233,11 @@ mod tests {
 
     #[test]
     fn a_squared_error_has_no_limit_and_may_be_weighted() {
-        let (value, target) = (vector(&[0.0, 1.0, 4.0]), vector(&[0.5, 1.0, 1.0]));
-        assert_eq!(host(weighted_mse(value.clone(), target.clone(), None)), [(0.25 + 9.0) / 3.0]);
-        let weights = Some(vector(&[2.0, 5.0, 0.5]));
-        assert_eq!(host(weighted_mse(value, target, weights)), [(0.5 + 4.5) / 3.0]);
+        let (value, target) = (vector(&[0.0, 4.0]), vector(&[0.5, 1.0]));
+        // (0.25 + 9)/2, and (2 · 0.25 + ½ · 9)/2.
+        assert_eq!(host(weighted_mse(value.clone(), target.clone(), None)), [4.625]);
+        let weights = Some(vector(&[2.0, 0.5]));
+        assert_eq!(host(weighted_mse(value, target, weights)), [2.5]);
     }
 
     #[test]
