@@ -115,7 +115,7 @@ def draw(a, b, reference, target):
     axes.set(xlabel="thousand environment steps", ylabel="mean return of 100 training episodes", xlim=(0, steps[-1]))
     axes.set_title(f"{reference['algorithm']} on {reference['env']}", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="upper left")
     figure.savefig(target, metadata={"Date": None})
 
 
