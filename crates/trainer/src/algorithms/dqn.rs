@@ -27,7 +27,7 @@ use elegante_policy::{
 
 use super::{
     Setup,
-    off_policy::{Agent, Moment, OffPolicy, Replaying, Seen},
+    off_policy::{Agent, Moment, OffPolicy, Replaying, Seen, replaying},
 };
 use crate::{
     DqnConfig, TrainError, ValueLoss,
@@ -75,17 +75,8 @@ pub(super) struct Disturbance {
 /// DQN with its environments.
 pub(super) fn new(config: &DqnConfig, setup: Setup<'_>) -> Result<OffPolicy<Dqn>, TrainError> {
     let c = config;
-    let replaying = Replaying {
-        buffer_size: ("dqn.buffer_size", c.buffer_size),
-        buffer_memory: c.buffer_memory,
-        learning_starts: c.learning_starts,
-        train_freq: c.train_freq,
-        gradient_steps: c.gradient_steps,
-        batch_size: c.batch_size,
-        gamma: c.gamma,
-        n_steps: c.n_steps,
-        priorities: c.prioritized.then_some([c.priority_alpha, c.priority_beta]),
-    };
+    let priorities = c.prioritized.then_some([c.priority_alpha, c.priority_beta]);
+    let replaying = Replaying { priorities, ..replaying!("dqn.buffer_size", c) };
     let noise = stream(setup.seed, Purpose::Noise, 0);
     OffPolicy::new(Dqn::new(config, setup.new_policy()?, noise)?, setup, replaying)
 }

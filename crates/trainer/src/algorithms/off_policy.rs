@@ -47,6 +47,26 @@ pub(super) struct Replaying {
     pub(super) priorities: Option<[f64; 2]>,
 }
 
+/// What the settings of an algorithm say of it, under the name of the one for the buffer's size.
+macro_rules! replaying {
+    ($setting:expr, $config:expr) => {{
+        let c = $config;
+        crate::algorithms::off_policy::Replaying {
+            buffer_size: ($setting, c.buffer_size),
+            buffer_memory: c.buffer_memory,
+            learning_starts: c.learning_starts,
+            train_freq: c.train_freq,
+            gradient_steps: c.gradient_steps,
+            batch_size: c.batch_size,
+            gamma: c.gamma,
+            n_steps: c.n_steps,
+            priorities: None,
+        }
+    }};
+}
+
+pub(super) use replaying;
+
 /// When something happens in a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {

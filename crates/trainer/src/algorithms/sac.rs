@@ -32,7 +32,7 @@ use choice::Choice;
 use super::{
     Setup,
     critics::{Judges, column, descend, evenly, flat, normal, without_memory},
-    off_policy::{Agent, Moment, OffPolicy, Replaying, Seen},
+    off_policy::{Agent, Moment, OffPolicy, Seen, replaying},
 };
 use crate::{
     SacConfig, TrainError,
@@ -80,17 +80,7 @@ pub(super) struct Temperature {
 /// SAC with its environments.
 pub(super) fn new(config: &SacConfig, setup: Setup<'_>) -> Result<OffPolicy<Sac>, TrainError> {
     let c = config;
-    let replaying = Replaying {
-        buffer_size: ("sac.buffer_size", c.buffer_size),
-        buffer_memory: c.buffer_memory,
-        learning_starts: c.learning_starts,
-        train_freq: c.train_freq,
-        gradient_steps: c.gradient_steps,
-        batch_size: c.batch_size,
-        gamma: c.gamma,
-        n_steps: c.n_steps,
-        priorities: None,
-    };
+    let replaying = replaying!("sac.buffer_size", c);
     let (head, width) = (&setup.policy.action, setup.policy.observation);
     let shape = match head {
         ActionHead::Categorical { n } => [width, *n],

@@ -20,7 +20,7 @@ use elegante_policy::{ActionBatch, ActionHead, ActionTensor, Critics, Distributi
 use super::{
     Setup,
     critics::{Judges, column, descend, evenly, flat, normal, without_memory},
-    off_policy::{Agent, Moment, OffPolicy, Replaying, Seen},
+    off_policy::{Agent, Moment, OffPolicy, Seen, replaying},
 };
 use crate::{
     Noise, Td3Config, TrainError,
@@ -66,17 +66,7 @@ pub(super) fn new(
     setup: Setup<'_>,
 ) -> Result<OffPolicy<Td3>, TrainError> {
     let c = config;
-    let replaying = Replaying {
-        buffer_size: (setting, c.buffer_size),
-        buffer_memory: c.buffer_memory,
-        learning_starts: c.learning_starts,
-        train_freq: c.train_freq,
-        gradient_steps: c.gradient_steps,
-        batch_size: c.batch_size,
-        gamma: c.gamma,
-        n_steps: c.n_steps,
-        priorities: None,
-    };
+    let replaying = replaying!(setting, c);
     let shape = [setup.policy.observation + setup.policy.action.dims(), 1];
     let (policy, critics) = (setup.new_policy()?, setup.new_critics(c.critics, shape)?);
     without_memory(name, policy.memory() + critics.memory())?;
