@@ -29,13 +29,19 @@ struct Terminal {
 
 impl Terminal {
     /// Runs a command on a terminal of this many columns and rows; at its end it tells the exit code and the
-    /// state of the terminal.
+    /// state of the terminal. Ctrl-C reaches the shell as well: the trap keeps it there to tell them, and is
+    /// not inherited by the command as an ignored signal would be.
     fn start(place: &Place, (columns, rows): (u16, u16), run: &str, env: &[(&str, &str)]) -> Self {
-        let line = format!("stty cols {columns} rows {rows}; {run}; echo code=$?; stty -a");
+        let line =
+            format!("trap : INT; stty cols {columns} rows {rows}; {run}; echo code=$?; stty -a");
         let mut command = Command::new("script");
         command.args(["--quiet", "--flush", "--command", &line, "/dev/null"]);
         command.current_dir(place.path("."));
-        command.env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8").env_remove("NO_COLOR");
+        command
+            .env("SHELL", "/bin/sh")
+            .env("TERM", "xterm-256color")
+            .env("LC_ALL", "C.UTF-8")
+            .env_remove("NO_COLOR");
         command.envs(env.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("`script` of util-linux is needed for this test");
