@@ -95,9 +95,7 @@ impl Work for ParameterGradients<'_> {
         let product = Product { rows: high, inner, columns, a, b, flipped: false, bias: &[] };
         let mut dw = product.compute::<M, HIGH, ACROSS, true>(machine);
         if !upright {
-            let mut upright = vec![0.0; dw.len()];
-            transpose(&dw, inputs, &mut upright, outputs);
-            dw = upright;
+            dw = transpose(machine, &dw, inputs);
         }
         (dw, column_sums(self.dz, outputs))
     }
@@ -184,7 +182,7 @@ mod tests {
         (0..n).map(|_| next()).collect()
     }
 
-    /// Sizes around those of tiles, bands, panels, packed panels and blocks.
+    /// Sizes around those of tiles, bands, panels, packed panels, blocks and turns.
     fn shapes() -> Vec<Shape> {
         let mut shapes = Vec::new();
         for rows in [1, 2, 3, 4, 5, 6, 8, 17, 31] {
@@ -197,6 +195,7 @@ mod tests {
         shapes.push(Shape { rows: 40, inputs: 70, outputs: 130 });
         shapes.push(Shape { rows: 150, inputs: 9, outputs: 40 });
         shapes.push(Shape { rows: 30, inputs: 140, outputs: 150 });
+        shapes.push(Shape { rows: 480, inputs: 150, outputs: 140 });
         shapes
     }
 

@@ -2,8 +2,11 @@
 //! one chosen when the program runs.
 
 #[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::__m256;
+
+#[cfg(target_arch = "x86_64")]
 use pulp::{
-    Simd,
+    Simd, cast,
     x86::{V3, V4},
 };
 
@@ -29,7 +32,22 @@ pub(crate) trait Machine: Copy {
 
     fn wide(self) -> Self::Wide;
     fn eight(self) -> Self::Eight;
+
+    /// The same numbers, with rows for columns.
+    #[inline(always)]
+    fn turned(self, square: Square) -> Square {
+        let mut turned = square;
+        for (i, row) in square.iter().enumerate() {
+            for j in 0..row.len() {
+                turned[j][i] = row[j];
+            }
+        }
+        turned
+    }
 }
+
+/// Eight rows of eight numbers.
+pub(crate) type Square = [[f32; 8]; 8];
 
 /// Registers of several numbers. The compiler is told of them where it does not find them by itself.
 pub(crate) trait Lanes: Copy {
@@ -113,6 +131,49 @@ impl Machine for V3 {
     fn eight(self) -> V3 {
         self
     }
+
+    #[inline(always)]
+    fn turned(self, square: Square) -> Square {
+        // Not by closures, which the compiler leaves as calls.
+        let (x, rows): (_, [__m256; 8]) = (self.avx, cast(square));
+        let [a, b, c, d, e, f, g, h] = rows;
+        // Pairs of numbers, then fours of them, then halves of registers change places.
+        let low = [
+            x._mm256_unpacklo_ps(a, b),
+            x._mm256_unpacklo_ps(c, d),
+            x._mm256_unpacklo_ps(e, f),
+            x._mm256_unpacklo_ps(g, h),
+        ];
+        let high = [
+            x._mm256_unpackhi_ps(a, b),
+            x._mm256_unpackhi_ps(c, d),
+            x._mm256_unpackhi_ps(e, f),
+            x._mm256_unpackhi_ps(g, h),
+        ];
+        let above = [
+            x._mm256_shuffle_ps::<0x44>(low[0], low[1]),
+            x._mm256_shuffle_ps::<0xee>(low[0], low[1]),
+            x._mm256_shuffle_ps::<0x44>(high[0], high[1]),
+            x._mm256_shuffle_ps::<0xee>(high[0], high[1]),
+        ];
+        let below = [
+            x._mm256_shuffle_ps::<0x44>(low[2], low[3]),
+            x._mm256_shuffle_ps::<0xee>(low[2], low[3]),
+            x._mm256_shuffle_ps::<0x44>(high[2], high[3]),
+            x._mm256_shuffle_ps::<0xee>(high[2], high[3]),
+        ];
+        let turned = [
+            x._mm256_permute2f128_ps::<0x20>(above[0], below[0]),
+            x._mm256_permute2f128_ps::<0x20>(above[1], below[1]),
+            x._mm256_permute2f128_ps::<0x20>(above[2], below[2]),
+            x._mm256_permute2f128_ps::<0x20>(above[3], below[3]),
+            x._mm256_permute2f128_ps::<0x31>(above[0], below[0]),
+            x._mm256_permute2f128_ps::<0x31>(above[1], below[1]),
+            x._mm256_permute2f128_ps::<0x31>(above[2], below[2]),
+            x._mm256_permute2f128_ps::<0x31>(above[3], below[3]),
+        ];
+        cast(turned)
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -129,6 +190,11 @@ impl Machine for V4 {
     #[inline(always)]
     fn eight(self) -> V3 {
         *self
+    }
+
+    #[inline(always)]
+    fn turned(self, square: Square) -> Square {
+        self.eight().turned(square)
     }
 }
 

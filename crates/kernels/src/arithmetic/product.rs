@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    machine::{Lanes, Machine},
-    tile::{Factors, Panel, load, thin, tile, tiles},
+    machine::{Lanes, Machine, Square},
+    tile::{Factors, Panel, Start, thin, tile, tiles},
 };
 
 /// Rows of C that are finished before the next are begun, so that they are written and read in the first
@@ -19,7 +19,12 @@ const BLOCK: usize = 128;
 /// Distance of B's rows from which on a panel is copied together: so far apart, they share too few
 /// places in the cache.
 const FAR: usize = 128;
-
+/// Numbers of B that stay in the first cache beside what else is read.
+const NEAR: usize = 8192;
+/// Numbers of A that stay in the second.
+const HELD: usize = 65_536;
+/// Rows and columns of a square that is turned at once.
+const SIDE: usize = 8;
 /// Products of a sum that are few enough for B's factors to stay in registers.
 const THIN: usize = 4;
 
@@ -46,6 +51,17 @@ struct Band<'a> {
     c: &'a mut [f32],
 }
 
+/// The columns of a product, by how wide the panels are in which they are computed.
+struct Columns {
+    /// Of a panel of several registers, and of one.
+    width: usize,
+    single: usize,
+    whole: Range<usize>,
+    middle: Range<usize>,
+    /// Less than a panel of one register, or than eight.
+    last: Range<usize>,
+}
+
 impl Product<'_> {
     /// bias + A·B, `[rows, columns]`; every sum runs from the first product to the last, and a sum of
     /// nothing is 0.
@@ -59,12 +75,9 @@ impl Product<'_> {
         self,
         machine: M,
     ) -> Vec<f32> {
-        let mut c = Vec::with_capacity(self.rows * self.columns);
         if self.rows == 0 || self.inner == 0 || self.columns == 0 {
-            self.begin(self.rows, &mut c);
-            return c;
+            return self.nothing();
         }
-        let wide = machine.wide();
         // One or two rows have as many sums at a time as a tile has if their panels are wider.
         let across = match self.rows {
             _ if self.flipped => ACROSS,
@@ -77,40 +90,129 @@ impl Product<'_> {
         // Registers of sixteen are too wide for the last panels, and four of them for a layer of 32.
         let single = if M::Wide::COUNT > LAST { M::Wide::COUNT } else { width };
         let middle = whole..self.columns - self.columns % single;
-        let last = self.pack(LAST, middle.end..self.columns);
-        let few = !TRANSPOSED && self.inner <= THIN;
+        let last = middle.end..self.columns;
+        let columns = Columns { width, single, whole: 0..whole, middle, last };
         let far = self.columns > FAR && self.rows > 4 * HIGH;
-        let packed = if far || self.flipped { self.pack(width, 0..whole) } else { Vec::new() };
-        let between = if self.flipped { self.pack(single, middle.clone()) } else { Vec::new() };
+        if !TRANSPOSED && (far || self.flipped) && self.inner * self.columns > NEAR {
+            self.by_panels::<M, HIGH, ACROSS>(machine, &columns)
+        } else {
+            self.by_bands::<M, HIGH, ACROSS, TRANSPOSED>(machine, &columns, far, across)
+        }
+    }
+
+    /// All columns of some rows before the next rows, which needs no copies of a B that stays in the first
+    /// cache.
+    #[inline(always)]
+    fn by_bands<M: Machine, const HIGH: usize, const ACROSS: usize, const TRANSPOSED: bool>(
+        &self,
+        machine: M,
+        columns: &Columns,
+        far: bool,
+        across: usize,
+    ) -> Vec<f32> {
+        let wide = machine.wide();
+        let Columns { width, single, .. } = *columns;
+        let mut c = Vec::with_capacity(self.rows * self.columns);
+        let [mut packed, mut between, mut last] = [Vec::new(), Vec::new(), Vec::new()];
+        if far || self.flipped {
+            self.pack(machine, width, columns.whole.clone(), &mut packed);
+        }
+        if self.flipped {
+            self.pack(machine, single, columns.middle.clone(), &mut between);
+        }
+        self.pack(machine, LAST, columns.last.clone(), &mut last);
         for row in (0..self.rows).step_by(BAND) {
             let rows = row..self.rows.min(row + BAND);
-            if middle.end > 0 && !(few && across == ACROSS) {
-                self.begin(rows.end, &mut c);
-            } else {
-                c.resize(rows.end * self.columns, 0.0);
-            }
+            c.resize(rows.end * self.columns, 0.0);
             let c = &mut c[row * self.columns..];
             for first in (0..self.inner).step_by(BLOCK) {
                 let ks = first..self.inner.min(first + BLOCK);
-                if M::Wide::COUNT > LAST && !middle.is_empty() {
+                if M::Wide::COUNT > LAST && !columns.middle.is_empty() {
                     let band = Band { rows: rows.clone(), ks: ks.clone(), c };
-                    self.panels::<_, TALL, 1, TRANSPOSED>(wide, middle.clone(), &between, band);
+                    let middle = columns.middle.clone();
+                    self.panels::<_, TALL, 1, TRANSPOSED>(wide, middle, &between, band);
                 }
                 match across {
                     _ if across == ACROSS => {
                         let band = Band { rows: rows.clone(), ks, c };
-                        self.panels::<_, HIGH, ACROSS, TRANSPOSED>(wide, 0..whole, &packed, band);
+                        let whole = columns.whole.clone();
+                        self.panels::<_, HIGH, ACROSS, TRANSPOSED>(wide, whole, &packed, band);
                     }
-                    8 => self.short::<_, 1, 8, TRANSPOSED>(wide, whole, ks, c),
-                    _ => self.short::<_, 2, 4, TRANSPOSED>(wide, whole, ks, c),
+                    8 => self.short::<_, 1, 8, TRANSPOSED>(wide, columns.whole.end, ks, c),
+                    _ => self.short::<_, 2, 4, TRANSPOSED>(wide, columns.whole.end, ks, c),
                 }
             }
             for (i, b) in last.chunks_exact(self.inner * LAST).enumerate() {
-                let from = middle.end + i * LAST;
+                let from = columns.last.start + i * LAST;
                 self.last_panel::<_, TRANSPOSED>(machine.eight(), b, &rows, from, c);
             }
         }
         c
+    }
+
+    /// All rows of some columns before the next columns, which are copied together for them: for a B that
+    /// does not stay in the first cache. More rows of A than the second cache holds come in turns.
+    #[inline(always)]
+    fn by_panels<M: Machine, const HIGH: usize, const ACROSS: usize>(
+        &self,
+        machine: M,
+        columns: &Columns,
+    ) -> Vec<f32> {
+        let wide = machine.wide();
+        let Columns { width, single, .. } = *columns;
+        let mut c = vec![0.0; self.rows * self.columns];
+        let turns = (self.rows * self.inner).div_ceil(HELD);
+        let turn = self.rows.div_ceil(turns).next_multiple_of(BAND);
+        // As many products at a time as leave half of the first cache to A and C.
+        let deep = (NEAR / 2 / width).max(BLOCK);
+        let mut packed = Vec::new();
+        for row in (0..self.rows).step_by(turn) {
+            let rows = row..self.rows.min(row + turn);
+            let c = &mut c[row * self.columns..rows.end * self.columns];
+            for from in columns.whole.clone().step_by(width) {
+                let panel = from..from + width;
+                packed.clear();
+                self.pack(machine, width, panel.clone(), &mut packed);
+                for first in (0..self.inner).step_by(deep) {
+                    let ks = first..self.inner.min(first + deep);
+                    let band = Band { rows: rows.clone(), ks, c };
+                    let panel = panel.clone();
+                    self.panels::<_, HIGH, ACROSS, false>(wide, panel, &packed, band);
+                }
+            }
+            if M::Wide::COUNT > LAST {
+                for from in columns.middle.clone().step_by(single) {
+                    let panel = from..from + single;
+                    packed.clear();
+                    self.pack(machine, single, panel.clone(), &mut packed);
+                    let band = Band { rows: rows.clone(), ks: 0..self.inner, c };
+                    self.panels::<_, TALL, 1, false>(wide, panel, &packed, band);
+                }
+            }
+            for from in columns.last.clone().step_by(LAST) {
+                packed.clear();
+                self.pack(machine, LAST, from..self.columns.min(from + LAST), &mut packed);
+                for (i, c) in c.chunks_mut(BAND * self.columns).enumerate() {
+                    let rows = row + i * BAND..rows.end.min(row + (i + 1) * BAND);
+                    self.last_panel::<_, false>(machine.eight(), &packed, &rows, from, c);
+                }
+            }
+        }
+        c
+    }
+
+    /// What sums of nothing are.
+    fn nothing(&self) -> Vec<f32> {
+        if self.bias.is_empty() {
+            return vec![0.0; self.rows * self.columns];
+        }
+        self.bias.repeat(self.rows)
+    }
+
+    /// What tiles start from that add the products from `first` on.
+    #[inline(always)]
+    fn start(&self, first: usize) -> Start<'_> {
+        if first == 0 { Start::Row(self.bias) } else { Start::Sums }
     }
 
     /// The columns of M rows, which are all there are, in panels of R registers.
@@ -124,7 +226,8 @@ impl Product<'_> {
     ) {
         for from in (0..whole).step_by(R * L::COUNT) {
             let factors = self.factors(self.b, self.columns, from);
-            let mut panel = Panel { c, c_row: self.columns, from };
+            let start = self.start(ks.start);
+            let mut panel = Panel { c, c_row: self.columns, from, start };
             tile::<L, M, R, TRANSPOSED>(lanes, factors, ks.clone(), (0, 0), &mut panel);
         }
     }
@@ -146,22 +249,19 @@ impl Product<'_> {
                 let before = (from - origin) * self.inner;
                 self.factors(&packed[before..][..width * self.inner], width, 0)
             };
-            let mut panel = Panel { c: band.c, c_row: self.columns, from };
             let (ks, rows) = (band.ks.clone(), band.rows.clone());
+            let start = self.start(ks.start);
+            let mut panel = Panel { c: band.c, c_row: self.columns, from, start };
             if TRANSPOSED || self.inner > THIN {
                 tiles::<L, HIGH, R, TRANSPOSED>(lanes, factors, ks, rows, &mut panel);
                 continue;
             }
             let a = &self.a[rows.start * self.inner..rows.end * self.inner];
-            let start = match self.bias {
-                [] => [lanes.splat(0.0); R],
-                bias => load(lanes, bias, from),
-            };
             match self.inner {
-                1 => thin::<L, 1, R>(lanes, a, factors, start, &mut panel),
-                2 => thin::<L, 2, R>(lanes, a, factors, start, &mut panel),
-                3 => thin::<L, 3, R>(lanes, a, factors, start, &mut panel),
-                _ => thin::<L, 4, R>(lanes, a, factors, start, &mut panel),
+                1 => thin::<L, 1, R>(lanes, a, factors, &mut panel),
+                2 => thin::<L, 2, R>(lanes, a, factors, &mut panel),
+                3 => thin::<L, 3, R>(lanes, a, factors, &mut panel),
+                _ => thin::<L, 4, R>(lanes, a, factors, &mut panel),
             }
         }
     }
@@ -177,13 +277,13 @@ impl Product<'_> {
         c: &mut [f32],
     ) {
         let columns = from..self.columns.min(from + LAST);
-        let mut start = [0.0; LAST];
-        start
-            .iter_mut()
+        let mut row = [0.0; LAST];
+        row.iter_mut()
             .zip(self.bias.get(columns.clone()).unwrap_or_default())
             .for_each(|(to, b)| *to = *b);
-        let mut sums = [start; BAND];
-        let mut panel = Panel { c: sums.as_flattened_mut(), c_row: LAST, from: 0 };
+        let mut sums = [[0.0; LAST]; BAND];
+        let start = Start::Row(&row);
+        let mut panel = Panel { c: sums.as_flattened_mut(), c_row: LAST, from: 0, start };
         let factors = self.factors(b, LAST, 0);
         tiles::<L, TALL, 1, TRANSPOSED>(lanes, factors, 0..self.inner, rows.clone(), &mut panel);
         for (sums, c) in sums.iter().zip(c.chunks_exact_mut(self.columns)) {
@@ -198,41 +298,38 @@ impl Product<'_> {
         Factors { a, rows, inner, b, b_row, from }
     }
 
-    /// Appends what the rows before `end` start from.
+    /// Appends some columns of B, `width` by `width`, `[panels, inner, width]`, with zeros at the end.
     #[inline(always)]
-    fn begin(&self, end: usize, c: &mut Vec<f32>) {
-        if self.bias.is_empty() {
-            c.resize(end * self.columns, 0.0);
-        }
-        while c.len() < end * self.columns {
-            c.extend_from_slice(self.bias);
-        }
-    }
-
-    /// Some columns of B, `width` by `width`, `[panels, inner, width]`, with zeros at the end.
-    #[inline(always)]
-    fn pack(&self, width: usize, columns: Range<usize>) -> Vec<f32> {
+    fn pack<M: Machine>(
+        &self,
+        machine: M,
+        width: usize,
+        columns: Range<usize>,
+        packed: &mut Vec<f32>,
+    ) {
+        packed.reserve(columns.len().next_multiple_of(width) * self.inner);
         match width {
-            8 => self.packed::<8>(columns),
-            16 => self.packed::<16>(columns),
-            32 => self.packed::<32>(columns),
-            64 => self.packed::<64>(columns),
+            8 => self.packed::<_, 8>(machine, columns, packed),
+            16 => self.packed::<_, 16>(machine, columns, packed),
+            32 => self.packed::<_, 32>(machine, columns, packed),
+            64 => self.packed::<_, 64>(machine, columns, packed),
             _ => unreachable!("panels have as many columns as one to eight registers"),
         }
     }
 
     /// The same where the compiler knows how many.
     #[inline(always)]
-    fn packed<const WIDTH: usize>(&self, columns: Range<usize>) -> Vec<f32> {
-        let panels = columns.len().div_ceil(WIDTH);
-        let mut packed = Vec::with_capacity(panels * self.inner * WIDTH);
+    fn packed<M: Machine, const WIDTH: usize>(
+        &self,
+        machine: M,
+        columns: Range<usize>,
+        packed: &mut Vec<f32>,
+    ) {
         for first in columns.clone().step_by(WIDTH) {
             let count = WIDTH.min(columns.end - first);
             if self.flipped {
-                self.turn::<WIDTH>(
-                    &self.b[first * self.inner..][..count * self.inner],
-                    &mut packed,
-                );
+                let columns = &self.b[first * self.inner..][..count * self.inner];
+                self.turn::<_, WIDTH>(machine, columns, packed);
                 continue;
             }
             for row in self.b.chunks_exact(self.columns) {
@@ -245,63 +342,70 @@ impl Product<'_> {
                 }
             }
         }
-        packed
     }
 
     /// Appends a panel whose columns are the rows of `columns`.
     #[inline(always)]
-    fn turn<const WIDTH: usize>(&self, columns: &[f32], packed: &mut Vec<f32>) {
-        const SIDE: usize = 8;
+    fn turn<M: Machine, const WIDTH: usize>(
+        &self,
+        machine: M,
+        columns: &[f32],
+        packed: &mut Vec<f32>,
+    ) {
         for k in (0..self.inner).step_by(SIDE) {
-            let deep = SIDE.min(self.inner - k);
             let mut lines = [[0.0; WIDTH]; SIDE];
             for (j, eight) in columns.chunks(SIDE * self.inner).enumerate() {
-                for (i, column) in eight.chunks_exact(self.inner).enumerate() {
-                    match column[k..].first_chunk::<SIDE>() {
-                        // With a size that the compiler knows.
-                        Some(entries) => {
-                            (0..SIDE).for_each(|l| lines[l][j * SIDE + i] = entries[l]);
-                        }
-                        None => {
-                            let entries = column[k..].iter().zip(&mut lines);
-                            entries.for_each(|(x, line)| line[j * SIDE + i] = *x);
-                        }
+                if let Some(square) = square(&eight[k..], self.inner) {
+                    for (line, turned) in lines.iter_mut().zip(machine.turned(square)) {
+                        line[j * SIDE..][..SIDE].copy_from_slice(&turned);
                     }
+                    continue;
+                }
+                for (i, column) in eight.chunks_exact(self.inner).enumerate() {
+                    let entries = column[k..].iter().zip(&mut lines);
+                    entries.for_each(|(x, line)| line[j * SIDE + i] = *x);
                 }
             }
+            let deep = SIDE.min(self.inner - k);
             lines[..deep].iter().for_each(|line| packed.extend_from_slice(line));
         }
     }
 }
 
-/// The rows of `from`, `width` long each, as the first columns of `to`, whose rows are `to_width` long.
+/// The first numbers of the first rows of a matrix whose rows are `width` long, if it has as many.
 #[inline(always)]
-pub(crate) fn transpose(from: &[f32], width: usize, to: &mut [f32], to_width: usize) {
-    const SIDE: usize = 8;
+fn square(from: &[f32], width: usize) -> Option<Square> {
+    let mut square = [[0.0; SIDE]; SIDE];
+    let mut rows = from.chunks(width);
+    for row in &mut square {
+        *row = *rows.next()?.first_chunk()?;
+    }
+    Some(square)
+}
+
+/// The rows of `from`, `width` long each, as the columns of the result.
+#[inline(always)]
+pub(crate) fn transpose<M: Machine>(machine: M, from: &[f32], width: usize) -> Vec<f32> {
     let rows = from.len() / width;
+    let mut to = vec![0.0; from.len()];
     for row in (0..rows).step_by(SIDE) {
         for column in (0..width).step_by(SIDE) {
+            let (from, to) = (&from[row * width + column..], &mut to[column * rows + row..]);
             let (high, wide) = (SIDE.min(rows - row), SIDE.min(width - column));
-            let (from, to) = (&from[row * width + column..], &mut to[column * to_width + row..]);
-            if (high, wide) == (SIDE, SIDE) {
-                // With sizes that the compiler knows, in registers.
-                let mut square = [[0.0; SIDE]; SIDE];
-                for (i, from) in from.chunks(width).take(SIDE).enumerate() {
-                    let from = from.first_chunk::<SIDE>().expect("a whole square");
-                    for j in 0..SIDE {
-                        square[j][i] = from[j];
-                    }
-                }
-                for (to, from) in to.chunks_mut(to_width).zip(&square) {
-                    *to.first_chunk_mut().expect("a whole square") = *from;
+            if (high, wide) == (SIDE, SIDE)
+                && let Some(square) = square(from, width)
+            {
+                for (to, turned) in to.chunks_mut(rows).zip(machine.turned(square)) {
+                    *to.first_chunk_mut().expect("a whole square") = turned;
                 }
                 continue;
             }
             for (i, from) in from.chunks(width).take(high).enumerate() {
                 for (j, from) in from[..wide].iter().enumerate() {
-                    to[j * to_width + i] = *from;
+                    to[j * rows + i] = *from;
                 }
             }
         }
     }
+    to
 }

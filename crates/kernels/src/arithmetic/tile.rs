@@ -18,11 +18,21 @@ pub(super) struct Factors<'a> {
     pub(super) from: usize,
 }
 
-/// Some rows of C, whole ones, and the first of the columns that are computed.
+/// What the sums of a tile start from.
+#[derive(Clone, Copy)]
+pub(super) enum Start<'a> {
+    /// What C has already.
+    Sums,
+    /// The same in every row, by column; zeros if it is empty.
+    Row(&'a [f32]),
+}
+
+/// Some rows of C, whole ones, the first of the columns that are computed, and what is there before.
 pub(super) struct Panel<'a> {
     pub(super) c: &'a mut [f32],
     pub(super) c_row: usize,
     pub(super) from: usize,
+    pub(super) start: Start<'a>,
 }
 
 /// Adds the products `ks` of A's rows `rows` to R registers of columns, in tiles of at most `HIGH` rows.
@@ -62,8 +72,17 @@ pub(super) fn tile<L: Lanes, const M: usize, const R: usize, const TRANSPOSED: b
     let c = &mut panel.c[at.0 * panel.c_row..][..M * panel.c_row];
     // Not by `array::from_fn`, which the compiler leaves as a call for more than a few rows.
     let mut sums = [[lanes.splat(0.0); R]; M];
-    for (i, sums) in sums.iter_mut().enumerate() {
-        *sums = load(lanes, &c[i * panel.c_row..], panel.from);
+    match panel.start {
+        Start::Row([]) => {}
+        Start::Row(row) => {
+            let row = load(lanes, row, panel.from);
+            sums.iter_mut().for_each(|sums| *sums = row);
+        }
+        Start::Sums => {
+            for (i, sums) in sums.iter_mut().enumerate() {
+                *sums = load(lanes, &c[i * panel.c_row..], panel.from);
+            }
+        }
     }
     let b = b[ks.start * b_row..ks.end * b_row].chunks_exact(b_row);
     if TRANSPOSED {
@@ -100,16 +119,19 @@ pub(super) fn tile<L: Lanes, const M: usize, const R: usize, const TRANSPOSED: b
     M
 }
 
-/// Computes R registers of columns of rows whose sums have K products, with B's factors and what the sums
-/// start from in registers too.
+/// Computes R registers of columns of rows whose sums have K products, which are all there are, with B's
+/// factors and what the sums start from in registers too.
 #[inline(always)]
 pub(super) fn thin<L: Lanes, const K: usize, const R: usize>(
     lanes: L,
     a: &[f32],
     Factors { b, b_row, from, .. }: Factors<'_>,
-    start: [L::Register; R],
     panel: &mut Panel<'_>,
 ) {
+    let start = match panel.start {
+        Start::Sums | Start::Row([]) => [lanes.splat(0.0); R],
+        Start::Row(row) => load(lanes, row, panel.from),
+    };
     let mut factors = [[lanes.splat(0.0); R]; K];
     for (k, factors) in factors.iter_mut().enumerate() {
         *factors = load(lanes, &b[k * b_row..], from);
@@ -128,11 +150,7 @@ pub(super) fn thin<L: Lanes, const K: usize, const R: usize>(
 
 /// R registers of a row, from a column on.
 #[inline(always)]
-pub(super) fn load<L: Lanes, const R: usize>(
-    lanes: L,
-    row: &[f32],
-    from: usize,
-) -> [L::Register; R] {
+fn load<L: Lanes, const R: usize>(lanes: L, row: &[f32], from: usize) -> [L::Register; R] {
     *lanes.registers(&row[from..]).first_chunk().expect("a panel is within its matrix")
 }
 
