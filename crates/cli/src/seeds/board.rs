@@ -3,10 +3,14 @@
 use std::{
     collections::{BTreeSet, HashMap},
     io::{self, IsTerminal},
+    path::Path,
     time::{Duration, Instant},
 };
 
-use elegante::{experiment::json_line, trainer::Evaluation};
+use elegante::{
+    experiment::{files, json_line},
+    trainer::Evaluation,
+};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
@@ -28,6 +32,8 @@ pub(crate) struct Board {
     began: Instant,
     /// Steps that each seed has trained so far.
     trained: HashMap<u64, u64>,
+    /// Those among them that had been trained before.
+    earlier: u64,
     /// The final evaluation of each seed that came to one.
     evaluations: HashMap<u64, Evaluation>,
     ended: usize,
@@ -71,6 +77,7 @@ impl Board {
             seeds,
             began: Instant::now(),
             trained: HashMap::new(),
+            earlier: 0,
             evaluations: HashMap::new(),
             ended: 0,
             under_way: BTreeSet::new(),
@@ -108,11 +115,16 @@ impl Board {
     ///
     /// # Errors
     /// When the standard output can't be written.
-    pub(super) fn line(&mut self, seed: u64, line: &str, output: &mut Output) -> io::Result<()> {
+    pub(crate) fn line(&mut self, seed: u64, line: &str, output: &mut Output) -> io::Result<()> {
         self.go_on_without_view(output);
         let event: Value = serde_json::from_str(line).unwrap_or_default();
+        let number = |key: &str| event[key].as_u64().unwrap_or(0).min(self.steps);
+        if event["event"] == "resume" {
+            self.trained.insert(seed, number("trained"));
+            self.earlier += number("trained");
+        }
         if event["event"] == "update" {
-            self.trained.insert(seed, event["steps"].as_u64().unwrap_or(0).min(self.steps));
+            self.trained.insert(seed, number("steps"));
         }
         if event["event"] == "end"
             && let Ok(evaluation) = serde_json::from_str(line)
@@ -211,8 +223,9 @@ impl Board {
             _ => Duration::ZERO,
         };
         let seconds = self.began.elapsed().saturating_sub(waited).as_secs_f64();
-        let left = seconds * total.saturating_sub(trained) as f64 / trained as f64;
-        let speed = trained as f64 / seconds;
+        let made = trained.saturating_sub(self.earlier) as f64;
+        let left = seconds * total.saturating_sub(trained) as f64 / made;
+        let speed = made / seconds;
         format!(
             "{} of {} seeds over · {:.0} % · {}/s · {} left",
             self.ended,
@@ -245,6 +258,11 @@ fn show(view: &crate::tui::View, seed: u64, event: &Value, all: String) {
     let steps = event["steps"].as_u64().unwrap_or(0);
     match event["event"].as_str() {
         Some("update") => view.update_json(seed, event, all),
+        // By now its log ends where it goes on.
+        Some("resume") => {
+            let run = Path::new(event["run"].as_str().unwrap_or_default());
+            view.recall(seed, &run.join(files::METRICS));
+        }
         Some("paused") => view.paused(seed),
         Some("checkpoint") => {
             view.mention(&format!(
@@ -293,6 +311,18 @@ fn with_seed(line: &str, event: &Value, seed: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_that_were_trained_before_say_nothing_of_the_speed() {
+        let mut board = Board::new(false, true, 1_000, 2);
+        let output = &mut Output::new();
+        board.line(4, r#"{"event":"resume","run":"r","trained":900}"#, output).unwrap();
+        board.began -= Duration::from_secs(10);
+        board.line(4, r#"{"event":"update","steps":1000}"#, output).unwrap();
+        board.line(5, r#"{"event":"update","steps":100}"#, output).unwrap();
+        let told = board.status();
+        assert!(told.contains("55 % · 20/s · 45 s left"), "{told}");
+    }
 
     #[test]
     fn every_line_has_its_seed_once() {

@@ -1,7 +1,7 @@
 //! What the keys do, and what is made of what is told.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
     thread,
 };
 
@@ -13,6 +13,7 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use serde_json::json;
 
 use super::{keys::Then, model::State, stage::Stage, *};
+use crate::output::Output;
 
 /// Notes what it is asked for.
 #[derive(Clone, Default)]
@@ -182,4 +183,27 @@ fn what_has_no_picture_says_why() {
         thread::yield_now();
     };
     assert!(trouble.contains("safetensors"), "{trouble}");
+}
+
+#[test]
+fn a_seed_that_goes_on_is_shown_from_its_beginning() {
+    let run = tempfile::tempdir().unwrap();
+    let told = |steps: u64| json!({ "event": "update", "steps": steps, "mean_return_100": 20.0 });
+    let log = format!("{}\n{}\n", told(256), told(512));
+    std::fs::write(run.path().join(files::METRICS), log).unwrap();
+    let (mut view, ..) = view(&[3, 4]);
+    let shared = Arc::clone(&view.shared);
+    let open = Arc::clone(&shared);
+    view.thread = Some(thread::spawn(move || {
+        while !open.over.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+    }));
+    let mut board = Board::on(view, 1_000, 2);
+    let resumed = json!({ "event": "resume", "run": run.path(), "trained": 512 });
+    for line in [resumed, told(768)] {
+        board.line(4, &line.to_string(), &mut Output::new()).unwrap();
+    }
+    let curves = shared.model().runs.iter().map(|run| run.curve.points(99)).collect::<Vec<_>>();
+    assert_eq!(curves, [vec![], vec![(256.0, 20.0), (512.0, 20.0), (768.0, 20.0)]]);
 }

@@ -131,7 +131,7 @@ impl View {
 
     /// Shows what the run of `seed` has written into its log so far; where there is none that can be read,
     /// the view begins with what comes.
-    pub(super) fn recall(&self, seed: u64, log: &Path) {
+    pub(crate) fn recall(&self, seed: u64, log: &Path) {
         let (mut model, Ok(log)) = (self.shared.model(), File::open(log)) else { return };
         let Some(run) = model.run(seed) else { return };
         for line in BufReader::new(log).lines().map_while(Result::ok) {
