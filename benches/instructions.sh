@@ -22,7 +22,8 @@ if ! command -v valgrind >/dev/null; then
     echo 'valgrind is needed: the package of that name, with apt-get, dnf, pacman or brew' >&2
     exit 2
 fi
-cargo build --release -p elegante-bench --bin instructions
+# The features that the whole workspace has, so that nothing is built twice.
+cargo build --release --workspace --bin instructions
 program=${CARGO_TARGET_DIR:-target}/release/instructions
 
 counted() { # counted WORK CALLS: instructions of a whole process

@@ -4,7 +4,7 @@
 //! The same mutations every time. For more of them than a test has time for:
 //!
 //! ```sh
-//! ELEGANTE_MUTATIONS=1000000 cargo test --release -p elegante-experiment --test fuzz -- --nocapture
+//! ELEGANTE_MUTATIONS=1000000 cargo test --workspace --test fuzz -- --nocapture
 //! ```
 #![allow(clippy::unwrap_used)] // a panic here is the report
 

@@ -34,24 +34,38 @@ pub(crate) struct Told {
     pub(super) policy_loss: f64,
     pub(super) entropy: f64,
     pub(super) value_loss: f64,
-    /// With respect to all parameters.
+    /// With respect to the parameters that the terms depend on: of all terms, all of them.
     pub(crate) gradient: Vec<f32>,
     /// log πθ(aₜ|sₜ) of every row.
     pub(super) log_probs: Vec<f32>,
 }
 
 impl Told {
+    /// What all pieces told, which come as [`pieces`] has them: the gradients of a part's shards are added,
+    /// those of actor and critic follow each other as their parameters do.
+    fn all(told: impl Iterator<Item = (Part, Self)>) -> Self {
+        let mut parts: Vec<(Part, Self)> = Vec::with_capacity(2);
+        for (part, told) in told {
+            match parts.last_mut() {
+                Some((same, sum)) if *same == part => sum.add(told),
+                _ => parts.push((part, told)),
+            }
+        }
+        let together = parts.into_iter().map(|(_, told)| told).reduce(|mut actor, mut critic| {
+            actor.gradient.append(&mut critic.gradient);
+            actor.add(critic);
+            actor
+        });
+        together.unwrap_or_default()
+    }
+
     /// Adds what another piece told.
     fn add(&mut self, other: Self) {
         self.loss += other.loss;
         self.policy_loss += other.policy_loss;
         self.entropy += other.entropy;
         self.value_loss += other.value_loss;
-        if self.gradient.is_empty() {
-            self.gradient = other.gradient;
-        } else {
-            self.gradient.iter_mut().zip(other.gradient).for_each(|(g, other)| *g += other);
-        }
+        self.gradient.iter_mut().zip(other.gradient).for_each(|(g, other)| *g += other);
         self.log_probs.extend(other.log_probs);
     }
 
@@ -120,11 +134,8 @@ pub(crate) fn loss(
 ) -> Told {
     let pieces = pieces(&learner.module, batch);
     let threads = learner.crew.threads().min(pieces.len());
-    let mut told = Told::default();
-    for piece in learner.crew.all(tasks(&learner.module, batch, objective, &pieces, threads)) {
-        piece.into_iter().for_each(|piece| told.add(piece));
-    }
-    told
+    let told = learner.crew.all(tasks(&learner.module, batch, objective, &pieces, threads));
+    Told::all(pieces.iter().map(|(part, _)| *part).zip(told.into_iter().flatten()))
 }
 
 /// The same on the calling thread alone; `done` is told of every stage of every piece when it is over.
@@ -134,11 +145,10 @@ pub(crate) fn staged_loss(
     objective: &impl Objective,
     done: &mut impl FnMut(Stage),
 ) -> Told {
-    let mut told = Told::default();
-    for (part, shard) in pieces(networks, batch) {
-        told.add(terms(networks, &batch.0[shard], objective, part, done));
-    }
-    told
+    let pieces = pieces(networks, batch).into_iter();
+    Told::all(
+        pieces.map(|(part, shard)| (part, terms(networks, &batch.0[shard], objective, part, done))),
+    )
 }
 
 /// The pieces in their order, dealt to so many threads.
@@ -212,7 +222,11 @@ fn terms(
     };
     let total = weigh(total);
     done(Stage::Loss);
-    (told.loss, told.gradient) = differentiate(networks, total);
+    (told.loss, told.gradient) = match (part, networks.independent_value()) {
+        (Part::Actor, _) => differentiate(networks.policy(), total),
+        (Part::Critic, Some(value)) => differentiate(value, total),
+        _ => differentiate(networks, total),
+    };
     done(Stage::Backward);
     told
 }
