@@ -42,6 +42,11 @@ impl Axis {
         Self { low, high, step: ((high - low) / 5.0).ceil().max(1.0) }
     }
 
+    /// With ticks at whole numbers only.
+    pub(crate) fn whole(self) -> Self {
+        Self { step: self.step.max(1.0), ..self }
+    }
+
     /// Ticks at powers of ten, for an axis [of them](Self::of_powers).
     pub(crate) fn powers(&self) -> Vec<(f64, String)> {
         let label = |power: f64| match power {
@@ -119,6 +124,16 @@ mod tests {
         assert_eq!(labels(&[f64::NAN, f64::INFINITY], 2.0, true), ["0", "0.5", "1.0"]);
         let axis = Axis::over([f64::MAX, f64::MIN], 5.0, true);
         assert!(axis.ticks().len() < 100, "{axis:?}");
+    }
+
+    #[test]
+    fn what_is_counted_has_whole_ticks() {
+        let labels = |high: f64| -> Vec<String> {
+            let ticks = Axis::over([0.5, high], 8.0, false).whole().ticks();
+            ticks.into_iter().map(|tick| tick.1).collect()
+        };
+        assert_eq!(labels(3.5), ["1", "2", "3"]);
+        assert_eq!(labels(40.5), ["5", "10", "15", "20", "25", "30", "35", "40"]);
     }
 
     #[test]

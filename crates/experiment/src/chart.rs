@@ -1,12 +1,13 @@
-//! Lines over a common axis as a picture.
+//! Lines and points over a common axis as a picture.
 
 use crate::{
     Figure,
     axis::Axis,
-    figure::{Anchor, COLOURS, Mark, Pen, Place, grouped},
+    figure::{Anchor, COLOURS, Mark, POINT, Pen, Place, Shape, grouped},
 };
 
-/// Lines over a common axis. What is infinite or NaN is not drawn.
+/// Lines and points over a common axis. What is infinite or NaN is not drawn, but for points at −∞, which
+/// stand at the foot of the picture.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chart {
     /// What stands above it.
@@ -22,6 +23,10 @@ pub struct Chart {
     /// Whether the horizontal axis goes by powers of ten, over all that is drawn whatever `x_span` says;
     /// what is not positive is then not drawn.
     pub x_powers: bool,
+    /// Whether the horizontal axis counts: its ticks are whole numbers.
+    pub x_whole: bool,
+    /// The ticks of the horizontal axis and what they say, where it is not to find them itself.
+    pub x_ticks: Vec<(f64, String)>,
     /// Whether the vertical axis goes by powers of ten; what is not positive is then not drawn.
     pub y_powers: bool,
     /// A dashed horizontal line, and what it is.
@@ -43,6 +48,43 @@ pub struct Series {
     pub line: Vec<(f64, f64)>,
     /// The band: place, lower and upper end.
     pub band: Vec<(f64, f64, f64)>,
+    /// Single places, over all lines.
+    pub points: Vec<(f64, f64)>,
+    /// What each of them is; may be shorter than `points`.
+    pub point_names: Vec<String>,
+    /// What they look like.
+    pub shape: Shape,
+    /// Which colour it has; if not given, that of its place in the chart.
+    pub colour: Option<usize>,
+}
+
+impl Series {
+    /// What stands for it in a legend, 26 wide and 10 high: its thick line in its band, or else its thin
+    /// lines and its points.
+    pub(crate) fn key(&self, series: usize, (x, y): Place) -> Vec<Mark> {
+        let Self { thin, line, band, points, shape, .. } = self;
+        let middle = y + 5.0;
+        let stroke = |pen| Mark::stroke(pen, [(x, middle), (x + 26.0, middle)]);
+        if line.is_empty() && !(thin.is_empty() && points.is_empty()) {
+            let at = (x + 13.0, middle);
+            let point = Mark::Point { series, shape: *shape, at, name: None };
+            let thin = (!thin.is_empty()).then(|| stroke(Pen::Thin(series)));
+            return thin.into_iter().chain((!points.is_empty()).then_some(point)).collect();
+        }
+        if band.is_empty() && !line.is_empty() {
+            return vec![stroke(Pen::Line(series))];
+        }
+        let box_ = [(x, y), (x + 26.0, y), (x + 26.0, y + 10.0), (x, y + 10.0)];
+        vec![Mark::Band { series, points: box_.into() }, stroke(Pen::Line(series))]
+    }
+
+    fn lowest_and_highest(&self) -> Option<(f64, f64)> {
+        let heights = self.points.iter().map(|(_, y)| *y).filter(|y| y.is_finite());
+        heights.fold(None, |ends, y| {
+            let (low, high): (f64, f64) = ends.unwrap_or((y, y));
+            Some((low.min(y), high.max(y)))
+        })
+    }
 }
 
 /// How large a chart is, and what it says by itself.
@@ -106,7 +148,15 @@ impl Chart {
     /// In words what the lines do.
     fn about(&self) -> String {
         let mut words = format!("{} against {}.", self.y_label, self.x_label);
-        for Series { name, line, .. } in &self.series {
+        for series in &self.series {
+            let Series { name, line, points, .. } = series;
+            if !points.is_empty() {
+                words += &format!(" {name}: {}", counted(points.len(), "point"));
+                if let Some((low, high)) = series.lowest_and_highest() {
+                    words += &format!(" from {low:.3} to {high:.3}");
+                }
+                words.push('.');
+            }
             let shown = || line.iter().filter(|(_, y)| y.is_finite());
             if let (Some((from, a)), Some((to, b))) = (shown().next(), shown().next_back()) {
                 words += &format!(" {name}: {a:.3} at {from:.0}, {b:.3} at {to:.0}.");
@@ -121,17 +171,14 @@ impl Chart {
         marks.push(Mark::Text { at, text, anchor: Anchor::Start, title: true, turned: false });
         for (i, series) in self.series.iter().enumerate() {
             let (x, y) = (plot.left, LEGEND + LEGEND_LINE * i as f64);
-            let box_ = [(x, y - 9.0), (x + 26.0, y - 9.0), (x + 26.0, y + 1.0), (x, y + 1.0)];
-            marks.push(Mark::Band { series: i, points: box_.into() });
-            marks.push(Mark::stroke(Pen::Line(i), [(x, y - 4.0), (x + 26.0, y - 4.0)]));
+            marks.extend(series.key(series.colour.unwrap_or(i), (x, y - 9.0)));
             marks.push(Mark::text((x + 34.0, y), series.name.clone(), Anchor::Start));
         }
     }
 
     fn axes(&self, plot: &Plot, size: Size, marks: &mut Vec<Mark>) {
         let Plot { left, top, right, bottom, .. } = *plot;
-        let ticks = if self.x_powers { plot.x.powers() } else { plot.x.ticks() };
-        for (at, text) in ticks {
+        for (at, text) in self.x_ticks(plot) {
             let x = plot.along(at);
             marks.push(Mark::stroke(Pen::Grid, [(x, top), (x, bottom)]));
             marks.push(Mark::text((x, bottom + 18.0), text, Anchor::Middle));
@@ -155,10 +202,20 @@ impl Chart {
         }
     }
 
+    fn x_ticks(&self, plot: &Plot) -> Vec<(f64, String)> {
+        if self.x_ticks.is_empty() {
+            return if self.x_powers { plot.x.powers() } else { plot.x.ticks() };
+        }
+        // Words may be too long to stand side by side.
+        let room = (plot.right - plot.left) / self.x_ticks.len() as f64 / LETTER - 2.0;
+        self.x_ticks.iter().map(|(at, text)| (*at, cut(text, room as usize))).collect()
+    }
+
     fn lines(&self, plot: &Plot, marks: &mut Vec<Mark>) {
+        let colour = |i: usize| self.series[i].colour.unwrap_or(i);
         for (i, series) in self.series.iter().enumerate() {
             for (k, thin) in series.thin.iter().enumerate() {
-                let (pen, name) = (Pen::Thin(i), series.thin_names.get(k).cloned());
+                let (pen, name) = (Pen::Thin(colour(i)), series.thin_names.get(k).cloned());
                 marks.push(Mark::Stroke { pen, points: plot.path(thin), name });
             }
         }
@@ -175,10 +232,20 @@ impl Chart {
             let lower = series.band.iter().rev().map(|(x, low, _)| (*x, *low));
             let points = plot.path(&upper.chain(lower).collect::<Vec<_>>());
             if points.len() > 2 {
-                marks.push(Mark::Band { series: i, points });
+                marks.push(Mark::Band { series: colour(i), points });
             }
-            let (pen, points) = (Pen::Line(i), plot.path(&series.line));
+            let (pen, points) = (Pen::Line(colour(i)), plot.path(&series.line));
             marks.push(Mark::Stroke { pen, points, name: Some(series.name.clone()) });
+        }
+        for (i, series) in self.series.iter().enumerate() {
+            for (k, (x, y)) in series.points.iter().enumerate() {
+                let foot = plot.bottom - 2.0 * POINT;
+                let y = if *y == f64::NEG_INFINITY { foot } else { plot.place_y(*y) };
+                let (at, name) = ((plot.place_x(*x), y), series.point_names.get(k).cloned());
+                if at.0.is_finite() && at.1.is_finite() {
+                    marks.push(Mark::Point { series: colour(i), shape: series.shape, at, name });
+                }
+            }
         }
         // Lines without a point are nothing to draw.
         marks.retain(|mark| !matches!(mark, Mark::Stroke { points, .. } if points.is_empty()));
@@ -186,13 +253,16 @@ impl Chart {
 
     /// The axes for everything that is drawn.
     fn extent(&self, size: Size) -> (Axis, Axis) {
-        let points = || self.series.iter().flat_map(|s| s.thin.iter().flatten().chain(&s.line));
+        let thin = || self.series.iter().flat_map(|s| s.thin.iter().flatten());
+        let points =
+            || thin().chain(self.series.iter().flat_map(|s| s.line.iter().chain(&s.points)));
         let count = (size.width / 85.0).max(2.0);
         let x = match self.x_span {
             _ if self.x_powers => Axis::of_powers(points().map(|(x, _)| *x)),
             Some(ends) => Axis::over(ends, count, false),
             None => Axis::over(points().map(|(x, _)| *x).chain([0.0]), count, false),
         };
+        let x = if self.x_whole { x.whole() } else { x };
         let band =
             self.series.iter().flat_map(|s| &s.band).flat_map(|(_, low, high)| [*low, *high]);
         let rule = self.rule.iter().map(|(at, _)| *at);
@@ -272,6 +342,15 @@ impl Plot {
     }
 }
 
+/// A text of so many letters at most, the last of which says where more were.
+fn cut(text: &str, letters: usize) -> String {
+    if text.chars().count() <= letters {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(letters.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
 /// A number of steps or of seeds as a legend says it: `3 seeds`.
 pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{} {what}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
@@ -291,6 +370,7 @@ mod tests {
                 thin_names: vec!["seed 7".into()],
                 line: vec![(0.0, 0.0), (50.0, f64::NAN), (100.0, 10.0)],
                 band: vec![(0.0, 0.0, 1.0), (100.0, 9.0, 10.0)],
+                ..Series::default()
             }],
             ..Chart::default()
         }
@@ -344,15 +424,60 @@ mod tests {
         assert!(!svg.contains("inf") && !svg.contains("NaN"), "nothing stands at 0: {svg}");
     }
 
+    /// Points of a colour of their own over an axis with words.
+    fn scattered() -> Chart {
+        let points = vec![(0.5, 10.0), (1.5, f64::NAN), (1.5, f64::NEG_INFINITY)];
+        Chart {
+            x_span: Some([0.0, 2.0]),
+            x_ticks: vec![(0.5, "tanh".into()), (1.5, "a name of many, many words".into())],
+            series: vec![Series {
+                name: "failed".into(),
+                points,
+                point_names: vec!["trial <7>".into()],
+                shape: Shape::Cross,
+                colour: Some(6),
+                ..Series::default()
+            }],
+            ..Chart::default()
+        }
+    }
+
+    #[test]
+    fn points_are_drawn_where_they_are_and_at_the_foot_where_they_are_nowhere() {
+        let figure = scattered().figure();
+        let places: Vec<Place> = figure
+            .marks
+            .iter()
+            .filter_map(|mark| match mark {
+                Mark::Point { series: 6, shape: Shape::Cross, at, .. } => Some(*at),
+                _ => None,
+            })
+            .collect();
+        let plot = Plot::of(&scattered(), Size::FILE);
+        let x = |share: f64| plot.left + share * (plot.right - plot.left);
+        let foot = (x(0.75), plot.bottom - 2.0 * POINT);
+        assert_eq!(places.len(), 3, "the legend's is one, and NaN is nowhere: {places:?}");
+        assert_eq!(places[1..], [(x(0.25), plot.place_y(10.0)), foot]);
+        let svg = figure.to_svg();
+        assert!(svg.contains("<title>trial &lt;7&gt;</title>") && svg.contains(">tanh</text>"));
+        assert!(svg.contains("failed: 3 points from 10.000 to 10.000."), "{svg}");
+        assert!(!svg.contains("class=\"line"), "the legend has no line of theirs: {svg}");
+        assert!(scattered().figure().to_svg().contains(">a name of many, many words</text>"));
+        let small = scattered().sized(Size::SMALL).to_inline_svg("x");
+        assert!(small.contains(">a name of many,…</text>"), "{small}");
+    }
+
     #[test]
     fn all_marks_of_all_sizes_are_inside() {
         let powers = Chart { x_powers: true, y_powers: true, ..chart() };
         for size in [Size::FILE, Size::WIDE, Size::NARROW, Size::SMALL] {
-            for figure in [chart().sized(size), powers.sized(size)] {
+            for figure in [chart(), powers.clone(), scattered()].map(|it| it.sized(size)) {
                 for mark in &figure.marks {
                     let points = match mark {
                         Mark::Stroke { points, .. } | Mark::Band { points, .. } => points.clone(),
-                        Mark::Dot { at, .. } | Mark::Text { at, .. } => vec![*at],
+                        Mark::Dot { at, .. } | Mark::Point { at, .. } | Mark::Text { at, .. } => {
+                            vec![*at]
+                        }
                     };
                     let inside = |(x, y): &Place| {
                         (0.0..=figure.width).contains(x) && (0.0..=figure.height).contains(y)

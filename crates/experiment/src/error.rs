@@ -274,14 +274,14 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
-    /// There is neither an experiment nor a run.
-    #[error("{}: neither a run nor an experiment: these are directories that `elegante train` made, with config.toml or experiment.json in them", .path.display())]
+    /// There is no experiment, no run and no search.
+    #[error("{}: neither a run nor an experiment nor a search: these are directories that `elegante train` and `elegante tune` made, with config.toml, experiment.json or tune.json in them", .path.display())]
     NothingToReport {
         /// What was asked for.
         path: PathBuf,
     },
     /// A report has the same thing twice.
-    #[error("{} is given twice: a report has each run or experiment once", .path.display())]
+    #[error("{} is given twice: a report has each run, experiment or search once", .path.display())]
     Twice {
         /// What was given again.
         path: PathBuf,

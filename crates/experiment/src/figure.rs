@@ -29,8 +29,22 @@ pub(crate) enum Mark {
     Band { series: usize, points: Vec<Place> },
     /// A point in the colour of a series.
     Dot { series: usize, at: Place },
+    /// A smaller one, of which there are many; `name` as that of a stroke.
+    Point { series: usize, shape: Shape, at: Place, name: Option<String> },
     /// A line of text. `turned` text reads upwards.
     Text { at: Place, text: String, anchor: Anchor, title: bool, turned: bool },
+}
+
+/// What a point of a chart looks like, beside its colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// Filled.
+    #[default]
+    Disc,
+    /// Hollow.
+    Ring,
+    /// Two strokes.
+    Cross,
 }
 
 /// What a line is for, and thereby how it looks.
@@ -110,6 +124,10 @@ pub(crate) const BAND_OPACITY: f64 = 0.22;
 pub(crate) const TEXT_SIZE: f64 = 12.0;
 pub(crate) const TITLE_SIZE: f64 = 15.0;
 pub(crate) const DOT: f64 = 5.0;
+/// Half as wide as a point is.
+pub(crate) const POINT: f64 = 3.5;
+/// How thick the line of a hollow one is.
+pub(crate) const POINT_LINE: f64 = 1.6;
 
 /// How every figure looks, light and dark, as CSS.
 pub(crate) fn css() -> String {
@@ -133,6 +151,7 @@ pub(crate) fn css() -> String {
         }
         css += "}\n";
     }
+    let _ = writeln!(css, ".figure .point{{fill:none;stroke-width:{POINT_LINE}}}");
     css += &series_css(&LIGHT);
     css += "@media screen and (prefers-color-scheme:dark){\n.figure text{fill:#c9d1d9}\n\
             .figure .title{fill:#f0f6fc}\n.figure .page{fill:#0d1117}\n";
@@ -147,7 +166,7 @@ pub(crate) fn css() -> String {
 fn series_css(palette: &[&str]) -> String {
     let rule = |(n, colour): (usize, &&str)| {
         format!(
-            ".figure .line.c{n},.figure .thin.c{n}{{stroke:{colour}}}.figure .band.c{n},.figure .dot.c{n}{{fill:{colour}}}\n"
+            ".figure .line.c{n},.figure .thin.c{n},.figure .point.c{n}{{stroke:{colour}}}.figure .band.c{n},.figure .dot.c{n}{{fill:{colour}}}\n"
         )
     };
     palette.iter().enumerate().map(rule).collect()
@@ -228,14 +247,7 @@ impl Mark {
         let _ = match self {
             Self::Stroke { pen, points, name } => {
                 let (class, d) = (pen.class(), path(points));
-                match name {
-                    None => write!(svg, "<path class=\"{class}\" d=\"{d}\"/>"),
-                    Some(name) => write!(
-                        svg,
-                        "<path class=\"{class}\" d=\"{d}\"><title>{}</title></path>",
-                        escaped(name)
-                    ),
-                }
+                element(svg, "path", &format!("class=\"{class}\" d=\"{d}\""), name.as_deref())
             }
             Self::Band { series, points } => {
                 let (n, d) = (series % COLOURS, path(points));
@@ -244,6 +256,21 @@ impl Mark {
             Self::Dot { series, at: (x, y) } => {
                 let n = series % COLOURS;
                 write!(svg, "<circle class=\"dot c{n}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{DOT}\"/>")
+            }
+            Self::Point { series, shape, at, name } => {
+                let (n, (x, y)) = (series % COLOURS, at);
+                let circle = |class| {
+                    format!("class=\"{class} c{n}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{POINT}\"")
+                };
+                let (kind, attributes) = match shape {
+                    Shape::Disc => ("circle", circle("dot")),
+                    Shape::Ring => ("circle", circle("point")),
+                    Shape::Cross => {
+                        let [a, b] = cross(*at).map(|stroke| path(&stroke));
+                        ("path", format!("class=\"point c{n}\" d=\"{a}{b}\""))
+                    }
+                };
+                element(svg, kind, &attributes, name.as_deref())
             }
             Self::Text { at: (x, y), text, anchor, title, turned } => {
                 let class = if *title { " class=\"title\"" } else { "" };
@@ -261,6 +288,22 @@ impl Mark {
             }
         };
     }
+}
+
+/// An element with what a pointer that rests on it is told.
+fn element(svg: &mut String, kind: &str, attributes: &str, name: Option<&str>) -> std::fmt::Result {
+    match name {
+        None => write!(svg, "<{kind} {attributes}/>"),
+        Some(name) => {
+            write!(svg, "<{kind} {attributes}><title>{}</title></{kind}>", escaped(name))
+        }
+    }
+}
+
+/// The two strokes of a cross.
+pub(crate) fn cross((x, y): Place) -> [[Place; 2]; 2] {
+    let arm = |dx: f64, dy: f64| (x + POINT * dx, y + POINT * dy);
+    [[arm(-1.0, -1.0), arm(1.0, 1.0)], [arm(-1.0, 1.0), arm(1.0, -1.0)]]
 }
 
 fn path(points: &[Place]) -> String {
@@ -342,7 +385,9 @@ mod tests {
             let (light, dark) = css.split_once("@media").unwrap();
             (light.to_owned(), dark.to_owned())
         };
-        for class in [".grid", ".axis", ".rule", ".line.c7", ".thin.c7", ".band.c7", ".dot.c7"] {
+        for class in
+            [".grid", ".axis", ".rule", ".line.c7", ".thin.c7", ".band.c7", ".dot.c7", ".point.c7"]
+        {
             assert!(light.contains(class) && dark.contains(class), "{class}");
         }
     }

@@ -46,7 +46,7 @@ pub use curve::{BandPoint, Curve, WINDOW, band};
 pub use error::{ConfigError, Origin, RunError};
 pub use experiment::{Experiment, ExperimentDir, ExperimentInfo, SeedRun, experiment_files};
 pub use failure::FailedUpdate;
-pub use figure::{Figure, grouped};
+pub use figure::{Figure, Shape, grouped};
 pub use intervals::{Intervals, Row};
 pub use log::json_line;
 pub use logging::LogConfig;

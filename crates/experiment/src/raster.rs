@@ -14,8 +14,8 @@ use ttf_parser::{Face, GlyphId, OutlineBuilder};
 use crate::{
     RunError,
     figure::{
-        Anchor, BAND_OPACITY, DOT, Figure, INK, Mark, PAPER, Place, TEXT_SIZE, TITLE_INK,
-        TITLE_SIZE, light,
+        Anchor, BAND_OPACITY, DOT, Figure, INK, Mark, PAPER, POINT, POINT_LINE, Place, Shape,
+        TEXT_SIZE, TITLE_INK, TITLE_SIZE, cross, light,
     },
 };
 
@@ -93,6 +93,24 @@ fn put(canvas: &mut Pixmap, mark: &Mark, transform: Transform) {
             if let Some(path) = PathBuilder::from_circle(*x as f32, *y as f32, DOT as f32) {
                 let paint = paint(light(*series), 1.0);
                 canvas.fill_path(&path, &paint, FillRule::Winding, transform, None);
+            }
+        }
+        Mark::Point { series, shape, at: (x, y), .. } => {
+            let paint = paint(light(*series), 1.0);
+            let circle = || PathBuilder::from_circle(*x as f32, *y as f32, POINT as f32);
+            let line = Stroke { width: POINT_LINE as f32, ..Stroke::default() };
+            let paths = match shape {
+                Shape::Disc => {
+                    if let Some(path) = circle() {
+                        canvas.fill_path(&path, &paint, FillRule::Winding, transform, None);
+                    }
+                    return;
+                }
+                Shape::Ring => vec![circle()],
+                Shape::Cross => cross((*x, *y)).map(|stroke| outline(&stroke, false)).into(),
+            };
+            for path in paths.into_iter().flatten() {
+                canvas.stroke_path(&path, &paint, &line, transform, None);
             }
         }
         Mark::Text { at, text, anchor, title, turned } => {
@@ -246,6 +264,19 @@ mod tests {
         assert!(band[0].abs_diff(199) <= 1 && band[1].abs_diff(221) <= 1, "{band:?}");
         assert_eq!(pixel(60, 20), [0xc0, 0x4a, 0x00]);
         assert_eq!(pixel(60, 35), [255; 3]);
+    }
+
+    #[test]
+    fn points_are_filled_hollow_or_crossed() {
+        let point = |shape, x| Mark::Point { series: 0, shape, at: (x, 10.0), name: None };
+        let marks = [(Shape::Disc, 10.0), (Shape::Ring, 30.0), (Shape::Cross, 50.0)]
+            .map(|(shape, x)| point(shape, x));
+        let figure = Figure { width: 60.0, height: 20.0, marks: marks.into(), ..Figure::default() };
+        let pixels = draw(&figure, 10.0).unwrap();
+        let inked = |x, y| pixels.pixel(x, y).unwrap().red() < 128;
+        // At the centre, on the upper edge, and on the way to the upper right.
+        let found = [100, 300, 500].map(|x| [inked(x, 100), inked(x, 65), inked(x + 33, 67)]);
+        assert_eq!(found, [[true, true, false], [false, true, false], [true, false, true]]);
     }
 
     #[test]

@@ -202,6 +202,7 @@ impl Experiment {
                 .iter()
                 .map(|BandPoint { steps, low, high, .. }| (*steps, *low, *high))
                 .collect(),
+            ..Series::default()
         }
     }
 

@@ -100,7 +100,7 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Compare two experiments of many seeds each
     Compare(CompareArgs),
-    /// Write a report of runs and experiments as one HTML file, and its figures for papers
+    /// Write a report of runs, experiments and searches as one HTML file, and its figures for papers
     Report(ReportArgs),
     /// Watch a trained policy in the terminal, as an animated GIF or as PNG files
     Play(PlayArgs),

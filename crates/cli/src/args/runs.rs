@@ -70,21 +70,23 @@ pub(crate) struct CompareArgs {
 /// Pixels of a PNG for each of the figure's own: 288 to the inch.
 pub(crate) const PNG_SCALE: f64 = 3.0;
 
-/// Write a report of runs and experiments as one HTML file, and its figures for papers.
+/// Write a report of runs, experiments and searches as one HTML file, and its figures for papers.
 ///
 /// RUN is a directory that `{bin} train` made, with --seeds or without, finished or not. The report has
 /// learning curves with every seed, final evaluations with their statistics, what differs between the
 /// configurations, how training went on the inside, and a film of an episode; of several on one
-/// environment also performance profiles and the probability of improvement. It needs no network, and has
-/// no scripts: send it, print it, open it on a telephone.
+/// environment also performance profiles and the probability of improvement. Of a search, a directory
+/// that `{bin} tune` made, it has the history, the return against each setting, the evaluations on the way
+/// and every trial. It needs no network, and has no scripts: send it, print it, open it on a telephone.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   {bin} report runs/CartPole-v1-ppo-0-1
   {bin} report ppo a2c --out cartpole.html
+  {bin} report runs/CartPole-v1-ppo-tune-1 tuned untuned
   {bin} report ppo a2c --png figures --svg figures")]
 pub(crate) struct ReportArgs {
-    /// Run or experiment directories
+    /// Run, experiment or search directories
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
     /// The file to write; an older report in it is replaced, anything else is not

@@ -1,10 +1,14 @@
 //! `report`: one page, and figures for papers.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
 
 use serde_json::Value;
 
-use crate::harness::Place;
+use crate::harness::{Place, contents};
 
 /// Two small experiments of PPO and A2C.
 fn experiments(place: &Place) {
@@ -237,8 +241,8 @@ fn what_makes_no_report_says_why() {
     place.write("page.html", "<html>mine</html>");
     for (args, words) in [
         ("report", "<RUN>"),
-        ("report nowhere", "nowhere: neither a run nor an experiment"),
-        ("report empty", "empty: neither a run nor an experiment"),
+        ("report nowhere", "nowhere: neither a run nor an experiment nor a search"),
+        ("report empty", "empty: neither a run nor an experiment nor a search"),
         ("report run run", "run is given twice"),
         ("report run ./run", "run is given twice"),
         ("report run --out page.html", "page.html is there already"),
@@ -254,4 +258,103 @@ fn what_makes_no_report_says_why() {
     let ran = place.run("report run");
     assert_eq!(ran.code, Some(1));
     assert!(ran.err.contains("metrics.jsonl: line 1"), "{}", ran.err);
+}
+
+/// A search whose trials take half a second.
+const SEARCH: &str =
+    "tune CartPole-v1 --set eval_episodes=5 --steps 1500 --jobs 1 --pruner halving";
+
+#[test]
+fn a_search_is_shown_beside_a_run_and_by_itself() {
+    let place = Place::new();
+    place.ok(&format!("{SEARCH} --trials 11 --out search --quiet"));
+    place.train("run", "--steps 600");
+    let before = contents(&place.path("search"));
+    place.ok("report run search --no-film --svg figures --png figures");
+    assert!(contents(&place.path("search")) == before, "a report only reads");
+    let html = place.text("report.html");
+    elements(&html);
+    let trials: Vec<Value> = place
+        .text("search/trials.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let count = |state| trials.iter().filter(|trial| trial["state"] == state).count();
+    let (complete, pruned) = (count("complete"), count("pruned"));
+    let told = format!("{complete} complete, {pruned} pruned, 0 failed");
+    assert!(complete > 0 && pruned > 0 && html.contains(&told), "no `{told}`");
+    assert!(html.contains("<h1>CartPole-v1: ppo, search of ppo</h1>"));
+    for heading in [
+        "Learning curves",
+        "Search: search",
+        "The best trial",
+        "History",
+        "Which settings went along with the return",
+        "Evaluations on the way",
+        "Trials",
+    ] {
+        assert!(html.contains(&format!(">{heading}</h")), "no {heading}");
+    }
+    // Every trial has a point in the history, and a row with its value; a ring is in the readings too.
+    for trial in &trials {
+        let number = trial["trial"].as_u64().unwrap();
+        let told = match trial["value"].as_f64() {
+            Some(value) => format!("<title>trial {number}: {}", (value * 10.0).round() / 10.0),
+            None => format!("<title>trial {number}, pruned: "),
+        };
+        assert!(html.contains(&told), "no {told}");
+        let value = trial["value"].as_f64().map(|it| ((it * 10.0).round() / 10.0).to_string());
+        let rows = rows(&html, &number.to_string());
+        let mine = |row: &Vec<String>| value.as_ref().is_none_or(|value| row[1] == *value);
+        assert!(rows.iter().any(|row| row.len() > 5 && mine(row)), "trial {number}: {rows:?}");
+    }
+    let names = place.names("figures");
+    for name in ["curves", "search-search-history", "search-search-setting-ppo.gamma"] {
+        for ending in ["svg", "png"] {
+            assert!(names.contains(&format!("{name}.{ending}")), "{name} in {names:?}");
+        }
+    }
+    let svg = place.text("figures/search-search-history.svg");
+    assert_eq!(svg.matches("<title>trial ").count(), 11, "{svg}");
+
+    // With neither a run nor a film.
+    place.ok("report search --out alone.html");
+    let html = place.text("alone.html");
+    elements(&html);
+    assert!(html.contains("<h1>CartPole-v1: search of ppo</h1>"));
+    assert!(!html.contains("An episode") && !html.contains("#configuration"));
+    // Its best trial is an experiment, and has one.
+    let best = trials.iter().filter(|it| it["state"] == "complete");
+    let best = best.max_by(|a, b| a["value"].as_f64().partial_cmp(&b["value"].as_f64()).unwrap());
+    place.ok(&format!("report search search/trial-{} --out film.html", best.unwrap()["trial"]));
+    let html = place.text("film.html");
+    assert_eq!(html.matches("data:image/gif;base64,R0lGOD").count(), 1);
+}
+
+#[test]
+fn a_search_at_work_is_shown_as_far_as_it_has_come_and_a_damaged_one_is_named() {
+    let place = Place::new();
+    let mut child = place
+        .command(&format!("{SEARCH} --trials 500 --out search --json"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("\"event\":\"trial\"")), "no trial has ended");
+    let ran = place.run("report search");
+    let running = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(running && ran.code == Some(0), "{}", ran.err);
+    let html = place.text("report.html");
+    elements(&html);
+    assert!(html.contains("not finished: ") && html.contains(" of 500 are over"));
+
+    let torn = place.text("search/trials.jsonl") + "{\"trial\":";
+    place.write("search/trials.jsonl", torn);
+    let ran = place.run("report search");
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("search/trials.jsonl: ") && ran.err.contains("line "), "{}", ran.err);
+    let ran = place.run("report search search");
+    assert!(ran.code == Some(2) && ran.err.contains("given twice"), "{}", ran.err);
 }

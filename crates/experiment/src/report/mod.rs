@@ -1,8 +1,11 @@
-//! A report of experiments and runs: one HTML file that needs nothing else, and its figures for papers.
+//! A report of experiments, runs and searches: one HTML file that needs nothing else, and its figures for papers.
 
 mod health;
 mod page;
 mod pictures;
+mod search;
+mod search_page;
+mod slices;
 mod source;
 mod tables;
 
@@ -10,8 +13,12 @@ use std::path::PathBuf;
 
 use elegante_env::Registry;
 
-use crate::{Figure, RunError, Summary};
+use crate::{
+    Figure, RunError, Summary,
+    tune::{StudyRecord, study_files},
+};
 use pictures::Pictures;
+use search::Search;
 pub use source::Source;
 
 /// An episode of a source's policy, to be shown in the report.
@@ -36,7 +43,7 @@ pub struct NamedFigure {
     pub figure: Figure,
 }
 
-/// What several experiments and runs came to, side by side.
+/// What several experiments and runs came to, side by side, and searches, each by itself.
 ///
 /// ```no_run
 /// use elegante_env::Registry;
@@ -53,15 +60,16 @@ pub struct Report {
     summaries: Vec<Summary>,
     /// The environments in the order in which they were first given, with the places of their sources.
     envs: Vec<(String, Vec<usize>, Pictures)>,
+    searches: Vec<Search>,
     /// For each source an episode, or in words why there is none; missing ones are left out.
     pub films: Vec<Result<Film, String>>,
 }
 
 impl Report {
-    /// Reads experiments and runs, finished or not.
+    /// Reads experiments, runs and searches, finished or not. Nobody who is at work on one is disturbed.
     ///
     /// # Errors
-    /// When one of `paths` is neither, is given twice, or has a damaged file.
+    /// When one of `paths` is none of these, is given twice, or has a damaged file.
     pub fn read(paths: &[PathBuf], registry: &Registry) -> Result<Self, RunError> {
         for (i, path) in paths.iter().enumerate() {
             let same = |other: &PathBuf| match (path.canonicalize(), other.canonicalize()) {
@@ -72,12 +80,20 @@ impl Report {
                 return Err(RunError::Twice { path: path.clone() });
             }
         }
-        let sources = paths.iter().map(|path| Source::read(path, registry));
-        let mut sources: Vec<Source> = sources.collect::<Result<_, _>>()?;
-        source::name(&mut sources);
+        let (mut sources, mut searches) = (Vec::new(), Vec::new());
+        for (path, name) in paths.iter().zip(source::names(paths)) {
+            if StudyRecord::exists(path) {
+                let record = StudyRecord::read(path, registry)?;
+                let settings = source::settings(&record.file(study_files::CONFIG))?;
+                searches.push(Search::of(name, record, settings));
+            } else {
+                sources.push(Source { name, ..Source::read(path, registry)? });
+            }
+        }
         source::align(&mut sources);
         let summaries = sources.iter().map(|source| Summary::of(&source.experiment)).collect();
-        let mut report = Self { sources, summaries, envs: Vec::new(), films: Vec::new() };
+        let (envs, films) = (Vec::new(), Vec::new());
+        let mut report = Self { sources, summaries, envs, searches, films };
         report.group();
         Ok(report)
     }
@@ -101,7 +117,7 @@ impl Report {
         self.envs = groups.into_iter().map(pictures).collect();
     }
 
-    /// What it is made of, in the order in which it was asked for.
+    /// The experiments and runs that it is made of, in the order in which they were asked for.
     pub fn sources(&self) -> &[Source] {
         &self.sources
     }
@@ -136,6 +152,16 @@ impl Report {
                 add(&format!("health-{key}"), chart.figure());
             }
         }
+        for (i, search) in self.searches.iter().enumerate() {
+            // Different names may be the same to a file.
+            let name = plain(&search.name);
+            let taken = self.searches[..i].iter().any(|other| plain(&other.name) == name);
+            let name = if taken { format!("{name}-{}", i + 1) } else { name };
+            for (what, chart) in search.charts() {
+                let name = format!("search-{name}-{what}");
+                all.push(NamedFigure { name, figure: chart.figure() });
+            }
+        }
         all
     }
 }
@@ -144,4 +170,93 @@ impl Report {
 fn plain(name: &str) -> String {
     let kept = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     name.chars().map(|c| if kept(c) { c } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::tune::{
+        Trial,
+        testing::{complete, failed, pruned, write_search},
+    };
+
+    /// The page and the names of the figures of searches in directories of these names.
+    fn report(searches: &[(&str, &[Trial])]) -> (String, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |(name, trials): &(&str, &[Trial])| {
+            let path = dir.path().join(name);
+            fs::create_dir_all(&path).unwrap();
+            write_search(&path, trials);
+            path
+        };
+        let paths: Vec<PathBuf> = searches.iter().map(path).collect();
+        let report = Report::read(&paths, &Registry::standard()).unwrap();
+        (report.to_html(), report.figures().into_iter().map(|it| it.name).collect())
+    }
+
+    #[test]
+    fn searches_alone_make_a_report() {
+        let trials = [complete(0, 5.0), failed(1), pruned(2, 2, 9.0), complete(3, 7.5)];
+        let (html, figures) = report(&[("first", &trials), ("second", &trials[..1])]);
+        for words in [
+            "<h1>CartPole-v1: search of ppo</h1>",
+            "<a href=\"#search-1\">Search: second</a>",
+            "<h2 id=\"search-0\">Search: first</h2>",
+            "2 complete, 1 pruned, 1 failed",
+            "not finished: 4 of 8 are over",
+            "800 environment steps with each of the seeds 0..2, with an evaluation every 100 steps",
+            "<dd>tpe</dd>",
+            "<dd>median</dd>",
+            "elegante 0.1.0, commit abc",
+            "best: trial 3",
+            "<strong>7.5</strong></td><td>5</td>",
+            "--seeds 2..12",
+            "failed: a number is not finite",
+        ] {
+            assert!(html.contains(words), "no `{words}` in {html}");
+        }
+        assert!(!html.contains("id=\"configuration\""), "there is nothing to configure");
+        assert!(!html.contains("Which settings went along"), "four trials say nothing");
+        for name in [
+            "search-first-history",
+            "search-first-setting-ppo.gamma",
+            "search-first-readings",
+            "search-second-history",
+        ] {
+            assert!(figures.contains(&name.to_owned()), "no {name} in {figures:?}");
+        }
+    }
+
+    #[test]
+    fn a_search_without_a_finished_trial_says_so() {
+        let (html, figures) = report(&[("search", &[])]);
+        assert!(html.contains("No trial is over yet."), "{html}");
+        assert!(figures.is_empty(), "{figures:?}");
+        let (html, _) = report(&[("search", &[pruned(0, 2, 9.0)])]);
+        assert!(html.contains("No trial is complete yet."), "{html}");
+        assert!(html.contains("pruned after 200 steps of seed 0"));
+    }
+
+    #[test]
+    fn many_trials_are_put_away_and_say_what_went_along_with_the_return() {
+        let trial = |n: u64| {
+            let rate = toml::Value::Float(1e-4 * (n + 1) as f64);
+            let params = [("ppo.learning_rate".to_owned(), rate)].into();
+            Trial { params, ..complete(n, n as f64) }
+        };
+        let trials: Vec<Trial> = (0..21).map(trial).collect();
+        let (html, _) = report(&[("search", &trials)]);
+        assert!(html.contains("<summary>All 21 trials</summary>"));
+        assert!(html.contains("<code>ppo.learning_rate</code></th><td>ρ = 1</td>"), "{html}");
+        let (html, _) = report(&[("search", &trials[..20])]);
+        assert!(!html.contains("<summary>All"));
+    }
+
+    #[test]
+    fn names_that_are_the_same_to_a_file_are_told_apart() {
+        let (_, figures) = report(&[("a b", &[failed(0)]), ("a_b", &[failed(0)])]);
+        assert_eq!(figures, ["search-a_b-history", "search-a_b-2-history"]);
+    }
 }

@@ -11,13 +11,14 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::{
     Film, Report, Source,
     pictures::{Pictures, legend},
+    search_page,
     source::OWN,
     tables::{overall, seeds},
 };
 use crate::{
-    Chart, Figure, Intervals, Summary, VERSION,
+    Chart, Figure, Intervals, Series, Summary, VERSION,
     chart::{Size, counted},
-    figure::{self, Mark, Pen, grouped},
+    figure::{self, grouped},
 };
 
 const STYLE: &str = include_str!("page.css");
@@ -50,8 +51,11 @@ pub(super) fn html(report: &Report) -> String {
                     @for (i, (env, places, pictures)) in report.envs.iter().enumerate() {
                         (environment(report, i, env, places, pictures))
                     }
+                    @for (i, search) in report.searches.iter().enumerate() {
+                        (search_page::section(search, i))
+                    }
                     (films(report))
-                    (configuration(report))
+                    @if !report.sources.is_empty() { (configuration(report)) }
                 }
                 (footer())
             }
@@ -60,16 +64,24 @@ pub(super) fn html(report: &Report) -> String {
     .into_string()
 }
 
-/// What was trained on what.
+/// What was trained on what, and what was searched.
 fn title(report: &Report) -> String {
-    let envs: Vec<&str> = report.envs.iter().map(|(env, ..)| env.as_str()).collect();
-    let mut algos: Vec<&str> = Vec::new();
-    for algo in report.sources.iter().map(|source| source.experiment.info.algo.as_str()) {
-        if !algos.contains(&algo) {
-            algos.push(algo);
+    let searches = || report.searches.iter().map(|search| search.record.info());
+    let envs = report.envs.iter().map(|(env, ..)| env.clone());
+    let envs = envs.chain(searches().map(|info| info.env.clone()));
+    let algos = report.sources.iter().map(|source| source.experiment.info.algo.clone());
+    let algos = algos.chain(searches().map(|info| format!("search of {}", info.algo)));
+    format!("{}: {}", each_once(envs).join(", "), each_once(algos).join(", "))
+}
+
+fn each_once(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut once = Vec::new();
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
         }
     }
-    format!("{}: {}", envs.join(", "), algos.join(", "))
+    once
 }
 
 /// What, when, with which program, where.
@@ -78,11 +90,13 @@ fn about(report: &Report) -> Markup {
         let runs = report.sources.iter().flat_map(|source| &source.experiment.runs);
         runs.filter_map(|run| run.info.as_ref())
     };
-    let builds: BTreeSet<String> = report
-        .sources
-        .iter()
-        .map(|source| &source.experiment.info)
-        .map(|info| format!("elegante {}, commit {}", info.version, info.commit))
+    let trained =
+        report.sources.iter().map(|it| &it.experiment.info).map(|it| (&it.version, &it.commit));
+    let searched =
+        report.searches.iter().map(|it| it.record.info()).map(|it| (&it.version, &it.commit));
+    let builds: BTreeSet<String> = trained
+        .chain(searched)
+        .map(|(version, commit)| format!("elegante {version}, commit {commit}"))
         .collect();
     let machines: BTreeSet<&String> = infos().filter_map(|info| info.machine.as_ref()).collect();
     let devices: BTreeSet<String> =
@@ -101,6 +115,13 @@ fn about(report: &Report) -> Markup {
                     (grouped(source.experiment.info.steps)) " environment steps each"
                     @let finished = source.experiment.finished().count();
                     @if finished < source.experiment.runs.len() { "; " (finished) " finished" }
+                }
+                @for (i, search) in report.searches.iter().enumerate() {
+                    @if i > 0 || !report.sources.is_empty() { br; }
+                    @let info = search.record.info();
+                    strong { (search.name) } ": search of " (info.algo) " on " (info.env) ", "
+                    (counted(info.trials as usize, "trial")) " of " (grouped(info.steps))
+                    " environment steps for " (counted(info.seeds.len(), "seed"))
                 }
             }
             @if let (Some(first), Some(last)) = (ended().min(), ended().max()) {
@@ -140,8 +161,13 @@ fn contents(report: &Report) -> Markup {
                 @for (i, (env, ..)) in report.envs.iter().enumerate() {
                     li { a href={ "#env-" (i) } { (env) } }
                 }
+                @for (i, search) in report.searches.iter().enumerate() {
+                    li { a href={ "#search-" (i) } { "Search: " (search.name) } }
+                }
                 @if !report.films.is_empty() { li { a href="#films" { "An episode" } } }
-                li { a href="#configuration" { "Configuration" } }
+                @if !report.sources.is_empty() {
+                    li { a href="#configuration" { "Configuration" } }
+                }
             }
         }
     }
@@ -199,25 +225,24 @@ fn environment(
 
 /// The legend of the figures that follow.
 fn keys(sources: &[&Source]) -> Markup {
-    let key = |series: usize| {
-        let band = vec![(0.0, 0.0), (26.0, 0.0), (26.0, 10.0), (0.0, 10.0)];
-        let marks = vec![
-            Mark::Band { series, points: band },
-            Mark::stroke(Pen::Line(series), [(0.0, 5.0), (26.0, 5.0)]),
-        ];
-        Figure { width: 26.0, height: 10.0, marks, ..Figure::default() }
-    };
     html! {
         ul.legend {
             @for (i, source) in sources.iter().enumerate() {
-                li { (PreEscaped(key(i).to_decoration())) (legend(source)) }
+                li { (key(&Series::default(), i)) (legend(source)) }
             }
         }
     }
 }
 
+/// What stands for a series of this colour in a legend.
+pub(super) fn key(series: &Series, colour: usize) -> Markup {
+    let marks = series.key(colour, (0.0, 0.0));
+    let figure = Figure { width: 26.0, height: 10.0, marks, ..Figure::default() };
+    PreEscaped(figure.to_decoration())
+}
+
 /// A chart for a desk and one for a telephone, of which each shows its own.
-fn chart(chart: &Chart, id: &str, caption: &str) -> Markup {
+pub(super) fn chart(chart: &Chart, id: &str, caption: &str) -> Markup {
     both(&chart.sized(Size::WIDE), &chart.sized(Size::NARROW), id, caption)
 }
 
@@ -235,7 +260,7 @@ fn both(wide: &Figure, narrow: &Figure, id: &str, caption: &str) -> Markup {
     }
 }
 
-fn svg(figure: &Figure, id: &str) -> Markup {
+pub(super) fn svg(figure: &Figure, id: &str) -> Markup {
     PreEscaped(figure.to_inline_svg(id))
 }
 

@@ -78,6 +78,7 @@ fn learning(source: &Source) -> Series {
         thin_names: runs.map(named).collect(),
         line: band.iter().map(|point| (point.steps, point.iqm)).collect(),
         band: band.iter().map(|BandPoint { steps, low, high, .. }| (*steps, *low, *high)).collect(),
+        ..Series::default()
     }
 }
 

@@ -149,15 +149,14 @@ pub(super) fn align(sources: &mut [Source]) {
     }
 }
 
-/// Gives each source a name of its own: the last part of its path, or all of it where two have the same.
-pub(super) fn name(sources: &mut [Source]) {
-    let short: Vec<String> =
-        sources.iter().map(|source| last_part(&source.experiment.path)).collect();
-    for (i, source) in sources.iter_mut().enumerate() {
-        let alone = short.iter().filter(|other| **other == short[i]).count() == 1;
-        let whole = || source.experiment.path.display().to_string();
-        source.name = if alone { short[i].clone() } else { whole() };
-    }
+/// A name of its own for each path: its last part, or all of it where two have the same.
+pub(super) fn names(paths: &[PathBuf]) -> Vec<String> {
+    let short: Vec<String> = paths.iter().map(|path| last_part(path)).collect();
+    let name = |(path, name): (&PathBuf, &String)| {
+        let alone = short.iter().filter(|other| *other == name).count() == 1;
+        if alone { name.clone() } else { path.display().to_string() }
+    };
+    paths.iter().zip(&short).map(name).collect()
 }
 
 /// The last part of a path, of `.` and `..` that of where they lead.
@@ -174,7 +173,7 @@ fn so_far(dir: &Path) -> Result<Curve, RunError> {
 }
 
 /// The values of a configuration file.
-fn settings(path: &Path) -> Result<BTreeMap<String, String>, RunError> {
+pub(super) fn settings(path: &Path) -> Result<BTreeMap<String, String>, RunError> {
     let text = fs::read_to_string(path).map_err(RunError::io(path))?;
     let table: Table = text.parse().map_err(|error: toml::de::Error| RunError::Damaged {
         path: path.to_owned(),

@@ -110,7 +110,7 @@ impl Dimension {
     }
 
     /// Where the line begins and ends that the values lie on, the end not included.
-    pub(super) fn ends(&self) -> (f64, f64) {
+    pub(crate) fn ends(&self) -> (f64, f64) {
         match &self.domain {
             Domain::Choices(choices) => (0.0, choices.len() as f64),
             // Half a step beyond either end, so that the ends come up as often as the others.
@@ -144,7 +144,7 @@ impl Dimension {
     }
 
     /// The place of a value; `None` where it is none of the dimension's.
-    pub(super) fn place(&self, value: &Value) -> Option<f64> {
+    pub(crate) fn place(&self, value: &Value) -> Option<f64> {
         let (start, end) = self.ends();
         let place = match &self.domain {
             Domain::Choices(choices) => choices.iter().position(|it| it == value)? as f64,
@@ -273,7 +273,7 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 /// x as TOML has it, with an exponent where it is very small or large.
-pub(super) fn figure(x: f64) -> String {
+pub(crate) fn figure(x: f64) -> String {
     let plain = x == 0.0 || (1e-3..1e12).contains(&x.abs());
     if plain { Value::Float(x).to_string() } else { format!("{x:e}") }
 }

@@ -12,10 +12,11 @@ use elegante_policy::write_atomic;
 use elegante_trainer::{Purpose, stream};
 use serde::{Deserialize, Serialize};
 
-use super::{Params, Pruner, Reading, Sampler, SearchSpace, SeedScore, Trial, TrialState};
+use super::{
+    Params, Pruner, Reading, Sampler, SearchSpace, SeedScore, StudyRecord, Trial, TrialState,
+};
 use crate::{
-    COMMIT, ConfigError, ExperimentConfig, ExperimentDir, Origin, Request, RunError, Seeds,
-    VERSION,
+    COMMIT, ConfigError, ExperimentConfig, ExperimentDir, Origin, RunError, Seeds, VERSION,
     cut::evaluations,
     experiment::{read_json, write_json},
     lock::Lock,
@@ -145,12 +146,7 @@ pub struct Assignment {
 /// A search that belongs to one process for as long as the value lives.
 #[derive(Debug)]
 pub struct Study {
-    path: PathBuf,
-    info: StudyInfo,
-    config: ExperimentConfig,
-    space: SearchSpace,
-    /// What is over, in the order in which it ended.
-    trials: Vec<Trial>,
+    record: StudyRecord,
     /// What is under way, with its readings.
     running: BTreeMap<u64, Vec<Reading>>,
     registry: Registry,
@@ -200,25 +196,26 @@ impl Study {
         space: &SearchSpace,
         registry: &Registry,
     ) -> Result<Self, RunError> {
-        let study = Self {
-            _lock: Arc::new(Lock::take(&path)?),
-            info,
-            config: config.clone(),
-            space: space.clone(),
-            trials: Vec::new(),
-            running: BTreeMap::new(),
-            registry: registry.clone(),
-            path,
-        };
+        let lock = Arc::new(Lock::take(&path)?);
+        let (config, space) = (config.clone(), space.clone());
+        let record = StudyRecord { path, info, config, space, trials: Vec::new() };
+        let study = Self::over(record, registry, lock);
+        let StudyRecord { info, config, space, .. } = &study.record;
         write_atomic(&study.file(CONFIG), config.to_toml(registry)?.as_bytes())?;
         write_atomic(&study.file(SPACE), space.to_toml().as_bytes())?;
-        write_json(&study.file(STUDY), &study.info)?;
+        write_json(&study.file(STUDY), info)?;
         Ok(study)
+    }
+
+    /// With nothing under way.
+    fn over(record: StudyRecord, registry: &Registry, lock: Arc<Lock>) -> Self {
+        let registry = registry.clone();
+        Self { record, running: BTreeMap::new(), registry, _lock: lock }
     }
 
     /// Whether `path` holds a search.
     pub fn exists(path: &Path) -> bool {
-        path.join(STUDY).exists()
+        StudyRecord::exists(path)
     }
 
     /// Takes the directory of a search that is there already, to go on with it.
@@ -231,22 +228,7 @@ impl Study {
             return Err(RunError::NoStudy { path });
         }
         let lock = Arc::new(Lock::take(&path)?);
-        let info: StudyInfo = read_json(&path.join(STUDY))?;
-        let request = Request { file: Some(path.join(CONFIG)), ..Request::default() };
-        let config = ExperimentConfig::resolve(registry, &request)?;
-        let space = SearchSpace::read(&path.join(SPACE), &config, registry)?;
-        let trials = read_trials(&path.join(TRIALS))?;
-        let registry = registry.clone();
-        Ok(Self {
-            path,
-            info,
-            config,
-            space,
-            trials,
-            running: BTreeMap::new(),
-            registry,
-            _lock: lock,
-        })
+        Ok(Self::over(StudyRecord::read(path, registry)?, registry, lock))
     }
 
     /// Refuses to go on when something else is asked for than what the search was begun with; the number
@@ -261,20 +243,20 @@ impl Study {
         options: &StudyOptions,
     ) -> Result<(), RunError> {
         let asked = StudyInfo::of(config, options)?;
-        let differs = if *config != self.config {
+        let differs = if *config != self.record.config {
             "its configuration, tune.toml"
-        } else if *space != self.space {
+        } else if *space != self.record.space {
             "its search space, space.toml"
-        } else if asked.seeds != self.info.seeds {
+        } else if asked.seeds != self.record.info.seeds {
             "its seeds"
-        } else if asked.sampler != self.info.sampler {
+        } else if asked.sampler != self.record.info.sampler {
             "its sampler"
-        } else if asked.pruner != self.info.pruner {
+        } else if asked.pruner != self.record.info.pruner {
             "its pruner"
         } else {
             return Ok(());
         };
-        Err(RunError::OtherStudy { path: self.path.clone(), differs })
+        Err(RunError::OtherStudy { path: self.record.path.clone(), differs })
     }
 
     /// Sets the number of trials in all.
@@ -282,46 +264,51 @@ impl Study {
     /// # Errors
     /// When it can't be written down.
     pub fn set_trials(&mut self, trials: u64) -> Result<(), RunError> {
-        if trials != self.info.trials {
-            self.info.trials = trials;
-            write_json(&self.file(STUDY), &self.info)?;
+        if trials != self.record.info.trials {
+            self.record.info.trials = trials;
+            write_json(&self.file(STUDY), &self.record.info)?;
         }
         Ok(())
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.record.path()
     }
 
     /// The path of one of its [`study_files`].
     pub fn file(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+        self.record.file(name)
     }
 
     /// What was asked for.
     pub fn info(&self) -> &StudyInfo {
-        &self.info
+        self.record.info()
     }
 
     /// The configuration that the search began with.
     pub fn config(&self) -> &ExperimentConfig {
-        &self.config
+        self.record.config()
     }
 
     /// What varies.
     pub fn space(&self) -> &SearchSpace {
-        &self.space
+        self.record.space()
     }
 
     /// The trials that are over, in the order in which they ended.
     pub fn trials(&self) -> &[Trial] {
-        &self.trials
+        self.record.trials()
     }
 
     /// The best trial that is complete; of equal ones the earlier.
     pub fn best(&self) -> Option<&Trial> {
-        Trial::ranked(&self.trials).into_iter().find(|it| it.state == TrialState::Complete)
+        self.record.best()
+    }
+
+    /// The results as a page of Markdown, as [`StudyRecord::to_markdown`] has them.
+    pub fn to_markdown(&self) -> String {
+        self.record.to_markdown()
     }
 
     /// The next trial that nobody is at work on, with a directory that is ready for it; `None` when there
@@ -331,12 +318,13 @@ impl Study {
     /// When no settings go together, or its directory can't be made.
     pub fn assign(&mut self) -> Result<Option<Assignment>, RunError> {
         let taken = |number: &u64| {
-            self.running.contains_key(number) || self.trials.iter().any(|it| it.trial == *number)
+            self.running.contains_key(number)
+                || self.record.trials.iter().any(|it| it.trial == *number)
         };
-        let Some(trial) = (0..self.info.trials).find(|number| !taken(number)) else {
+        let Some(trial) = (0..self.record.info.trials).find(|number| !taken(number)) else {
             return Ok(None);
         };
-        let path = self.path.join(format!("trial-{trial}"));
+        let path = self.record.path.join(format!("trial-{trial}"));
         fs::create_dir_all(&path).map_err(RunError::io(&path))?;
         let proposed = path.join(TRIAL);
         let params = if proposed.exists() {
@@ -346,26 +334,29 @@ impl Study {
             write_json(&proposed, &params)?;
             params
         };
-        let mut config = self.config.with(&self.registry, &params, &Origin::File(proposed))?;
-        config.train.run.eval_every = self.info.evaluate_every;
+        let mut config =
+            self.record.config.with(&self.registry, &params, &Origin::File(proposed))?;
+        config.train.run.eval_every = self.record.info.evaluate_every;
         // A search has many runs, and nobody goes back in them.
         config.checkpoints.keep = 1;
-        let seeds = Seeds::of(self.info.seeds.clone());
+        let seeds = Seeds::of(self.record.info.seeds.clone());
         let dir = ExperimentDir::prepare(path, &config, &seeds, &self.registry)?;
         self.running.insert(trial, Vec::new());
-        Ok(Some(Assignment { trial, params, dir, seeds: self.info.seeds.clone() }))
+        Ok(Some(Assignment { trial, params, dir, seeds: self.record.info.seeds.clone() }))
     }
 
     /// The settings of a trial: the configuration's own for the first, then what the sampler finds.
     fn propose(&self, trial: u64) -> Result<Params, RunError> {
         if trial == 0 {
-            return Ok(self.space.of_config(&self.config));
+            return Ok(self.record.start());
         }
-        let mut rng = stream(self.config.train.run.seed, Purpose::Search, trial);
+        let mut rng = stream(self.record.config.train.run.seed, Purpose::Search, trial);
         let mut refusal = None;
         for _ in 0..ATTEMPTS {
-            let params = self.info.sampler.propose(&self.space, &self.trials, &mut rng);
-            match self.config.with(&self.registry, &params, &Origin::File(self.file(SPACE))) {
+            let params =
+                self.record.info.sampler.propose(&self.record.space, &self.record.trials, &mut rng);
+            match self.record.config.with(&self.registry, &params, &Origin::File(self.file(SPACE)))
+            {
                 Ok(_) => return Ok(params),
                 Err(error) => refusal = Some(error),
             }
@@ -384,9 +375,9 @@ impl Study {
         steps: u64,
         mean_return: f64,
     ) -> bool {
-        let rungs = self.info.rungs();
-        let within = steps.checked_div(self.info.evaluate_every).unwrap_or(0);
-        let seed = self.info.seeds.get(scores.len());
+        let rungs = self.record.info.rungs();
+        let within = steps.checked_div(self.record.info.evaluate_every).unwrap_or(0);
+        let seed = self.record.info.seeds.get(scores.len());
         let (Some(seed), Some(mine)) = (seed, self.running.get_mut(&trial)) else { return false };
         let position = scores.len() as u64 * rungs + within;
         let known = mine.last().map_or(0, |reading| reading.position);
@@ -399,7 +390,7 @@ impl Study {
         mine.push(Reading { seed: *seed, position, steps, mean_return, value });
         let others: Vec<&[Reading]> =
             self.running.iter().filter(|it| *it.0 != trial).map(|it| it.1.as_slice()).collect();
-        self.info.pruner.prunes(rungs, &self.running[&trial], &self.trials, &others)
+        self.record.info.pruner.prunes(rungs, &self.running[&trial], &self.record.trials, &others)
     }
 
     /// What is known of the evaluations of a run in `run` from before it was stopped: steps and mean
@@ -429,9 +420,9 @@ impl Study {
             Ok(_) => Trial::complete(number, params, scores, readings),
             Err(error) => Trial::failed(number, params, scores, readings, error),
         };
-        self.trials.push(trial.clone());
+        self.record.trials.push(trial.clone());
         let mut lines = String::new();
-        for trial in &self.trials {
+        for trial in &self.record.trials {
             let line = serde_json::to_string(trial);
             lines += &line.map_err(|error| RunError::io(self.file(TRIALS))(error.into()))?;
             lines.push('\n');
@@ -453,23 +444,10 @@ impl Study {
     pub fn write_results(&self) -> Result<(), RunError> {
         if let Some(best) = self.best() {
             let origin = Origin::File(self.file(TRIALS));
-            let config = self.config.with(&self.registry, &best.params, &origin)?;
+            let config = self.record.config.with(&self.registry, &best.params, &origin)?;
             let text = config.to_toml(&self.registry)?;
             write_atomic(&self.file(BEST), text.as_bytes())?;
         }
         Ok(write_atomic(&self.file(TABLE), self.to_markdown().as_bytes())?)
     }
-}
-
-fn read_trials(path: &Path) -> Result<Vec<Trial>, RunError> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let text = fs::read_to_string(path).map_err(RunError::io(path))?;
-    let damaged = |line: usize, error: serde_json::Error| RunError::Damaged {
-        path: path.to_owned(),
-        reason: format!("line {}: it is not a trial: {error}", line + 1),
-    };
-    let lines = text.lines().enumerate();
-    lines.map(|(n, line)| serde_json::from_str(line).map_err(|error| damaged(n, error))).collect()
 }
