@@ -43,8 +43,10 @@ struct Pace {
     now: Phase,
     /// Calls left of this phase.
     left: u32,
-    /// Time that this phase has taken, and that the trial of one thread took.
+    /// Time that this phase has taken, and its slowest call.
     taken: Duration,
+    slowest: Duration,
+    /// What the trial of one thread took, without its slowest call.
     alone: Duration,
     /// Calls between trials.
     interval: u32,
@@ -63,6 +65,7 @@ impl Pace {
         now: Phase::TryOne,
         left: TRIAL,
         taken: Duration::ZERO,
+        slowest: Duration::ZERO,
         alone: Duration::ZERO,
         interval: SOON,
     };
@@ -70,7 +73,10 @@ impl Pace {
     /// After a call that took so long.
     fn after(mut self, call: Duration) -> Self {
         (self.left, self.taken) = (self.left - 1, self.taken + call);
-        let lost = self.now == Phase::TryAll && self.taken > self.alone;
+        self.slowest = self.slowest.max(call);
+        // One call that something came in between of, or that had to wake the others, decides nothing.
+        let usual = self.taken - self.slowest;
+        let lost = self.now == Phase::TryAll && usual > self.alone;
         if self.left > 0 && !lost {
             return self;
         }
@@ -87,9 +93,9 @@ impl Pace {
             Phase::One | Phase::All => (Phase::TryOne, TRIAL),
         };
         if self.now == Phase::TryOne {
-            self.alone = self.taken;
+            self.alone = usual;
         }
-        Self { now, left, taken: Duration::ZERO, ..self }
+        Self { now, left, taken: Duration::ZERO, slowest: Duration::ZERO, ..self }
     }
 }
 
@@ -249,14 +255,26 @@ mod tests {
         use Phase::{All, One, TryAll, TryOne};
         let gain = phases(100, 60, 4);
         assert_eq!(gain, [(TryOne, TRIAL), (TryAll, TRIAL), (All, SOON), (TryOne, TRIAL)]);
-        // A thread that has to be waited for is given up at the call that shows it.
+        // A thread that has to be waited for is given up at the second call that shows it.
         let loss = phases(100, 900, 6);
         let (first, second) = ((One, 2 * SOON), (One, 4 * SOON));
         assert_eq!(
             loss,
-            [(TryOne, TRIAL), (TryAll, 1), first, (TryOne, TRIAL), (TryAll, 1), second]
+            [(TryOne, TRIAL), (TryAll, 2), first, (TryOne, TRIAL), (TryAll, 2), second]
         );
         assert_eq!(phases(100, 900, 60)[59], (One, LATE));
+    }
+
+    #[test]
+    fn one_slow_call_decides_nothing() {
+        for slow in 0..2 * TRIAL {
+            let mut pace = Pace::START;
+            for call in 0..2 * TRIAL {
+                let usual = if call < TRIAL { 100 } else { 60 };
+                pace = pace.after(Duration::from_micros(if call == slow { 9_000 } else { usual }));
+            }
+            assert_eq!((pace.now, pace.left), (Phase::All, SOON), "call {slow}");
+        }
     }
 
     #[test]
