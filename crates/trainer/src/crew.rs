@@ -145,14 +145,14 @@ impl Crew {
 
 /// A thread that does what it is sent.
 fn mate() -> Option<Sender<Job>> {
-    let (jobs, todo) = channel::<Job>();
+    let (sender, jobs) = channel::<Job>();
     let mate = thread::Builder::new().name("elegante-mate".into());
     let started = mate.spawn(move || {
-        while let Some(job) = receive(&todo) {
+        while let Some(job) = receive(&jobs) {
             job();
         }
     });
-    started.ok().map(|_| jobs)
+    started.ok().map(|_| sender)
 }
 
 /// The first task on the calling thread, each other one on one of the `mates`.

@@ -53,12 +53,14 @@ struct Band<'a> {
 
 /// The columns of a product, by how wide the panels are in which they are computed.
 struct Columns {
-    /// Of a panel of several registers, and of one.
+    /// Columns of a panel of several registers, and of one.
     width: usize,
     single: usize,
+    /// Those in panels of several registers.
     whole: Range<usize>,
+    /// Those in panels of one; only where its sixteen are more than the last panels have.
     middle: Range<usize>,
-    /// Less than a panel of one register, or than eight.
+    /// Those in panels of eight, the last of which may be filled up.
     last: Range<usize>,
 }
 
