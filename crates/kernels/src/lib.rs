@@ -26,9 +26,10 @@ pub enum Activation {
 macro_rules! choose {
     ($name:ident($first:ident $(, $rest:ident)*)) => {{
         #[cfg(feature = "flex")]
-        if fused::applies(&$first) {
-            return fused::$name($first $(, $rest)*);
-        }
+        let $first = match fused::takes($first) {
+            Ok($first) => return fused::$name($first $(, $rest)*),
+            Err($first) => $first,
+        };
         composed::$name($first $(, $rest)*)
     }};
 }

@@ -1,6 +1,6 @@
 //! A policy at work in several episodes at once.
 
-use burn::tensor::{Bool, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use crate::{Distribution, Policy, PolicyError};
 
@@ -28,6 +28,8 @@ use crate::{Distribution, Policy, PolicyError};
 #[derive(Clone, Debug)]
 pub struct Actor<'a> {
     policy: &'a Policy,
+    /// The policy's.
+    device: Device,
     /// `[lanes × memory]`.
     memory: Vec<f32>,
 }
@@ -35,7 +37,8 @@ pub struct Actor<'a> {
 impl<'a> Actor<'a> {
     /// An actor in `lanes` episodes that are about to begin.
     pub fn new(policy: &'a Policy, lanes: usize) -> Self {
-        Self { policy, memory: vec![0.0; lanes * policy.memory()] }
+        let (device, memory) = (policy.device(), vec![0.0; lanes * policy.memory()]);
+        Self { policy, device, memory }
     }
 
     /// Lane `lane` begins an episode: what was remembered of the last one is forgotten.
@@ -58,21 +61,22 @@ impl<'a> Actor<'a> {
         observations: &[f32],
         valid: &[bool],
     ) -> Result<Distribution, PolicyError> {
-        let (policy, device) = (self.policy, self.policy.device());
+        let Self { policy, device, memory: remembered } = self;
+        let device = &*device;
         let (rows, width) = (lanes.len(), policy.config().observation);
         let observations = policy.prepare(observations, rows)?;
-        let observations = Tensor::from_data(TensorData::new(observations, [rows, width]), &device);
-        let valid = policy.mask(valid, rows, &device)?;
+        let observations = Tensor::from_data(TensorData::new(observations, [rows, width]), device);
+        let valid = policy.mask(valid, rows, device)?;
         let memory = policy.memory();
         if memory == 0 {
             return Ok(policy.forward(observations, valid));
         }
-        let mine = lanes.iter().flat_map(|lane| &self.memory[lane * memory..(lane + 1) * memory]);
+        let mine = lanes.iter().flat_map(|lane| &remembered[lane * memory..(lane + 1) * memory]);
         let mine = TensorData::new(mine.copied().collect::<Vec<_>>(), [rows, memory]);
-        let (outputs, after) = policy.step(observations, Tensor::from_data(mine, &device));
+        let (outputs, after) = policy.step(observations, Tensor::from_data(mine, device));
         let after: Vec<f32> = after.into_data().iter::<f32>().collect();
         for (lane, after) in lanes.iter().zip(after.chunks_exact(memory)) {
-            self.memory[lane * memory..(lane + 1) * memory].copy_from_slice(after);
+            remembered[lane * memory..(lane + 1) * memory].copy_from_slice(after);
         }
         Ok(policy.distribution_of(outputs, valid))
     }
@@ -84,7 +88,7 @@ impl Policy {
         &self,
         valid: &[bool],
         rows: usize,
-        device: &burn::tensor::Device,
+        device: &Device,
     ) -> Result<Option<Tensor<2, Bool>>, PolicyError> {
         if valid.is_empty() {
             return Ok(None);

@@ -224,9 +224,7 @@ impl Policy {
     /// `observations`: `[rows, observation]`, already normalised where the policy normalises; `valid`:
     /// `[rows, choices]`, discrete actions only; every row has passed [`ActionHead::check_mask`].
     pub fn forward(&self, observations: Tensor<2>, valid: Option<Tensor<2, Bool>>) -> Distribution {
-        let shape = [observations.dims()[0], self.memory().max(1)];
-        let memory = Tensor::zeros(shape, &observations.device());
-        self.distribution_of(self.step(observations, memory).0, valid)
+        self.distribution_of(self.begin(observations), valid)
     }
 
     /// What the network says of every row, not yet a distribution, as at the beginning of an episode.
@@ -234,9 +232,19 @@ impl Policy {
     /// # Shapes
     /// `observations`: as [`forward`](Self::forward) takes them; result: `[rows, outputs]`.
     pub fn outputs(&self, observations: Tensor<2>) -> Tensor<2> {
+        self.begin(observations).out
+    }
+
+    /// What the network says of every row, as at the beginning of an episode.
+    fn begin(&self, observations: Tensor<2>) -> Outputs {
+        let sde = matches!(self.config.action, ActionHead::Gsde { .. });
+        if self.memory() == 0 && !sde {
+            // Not even an empty memory has to be made: one observation is over in microseconds.
+            return Outputs { out: self.net.forward(observations), features: None };
+        }
         let shape = [observations.dims()[0], self.memory().max(1)];
         let memory = Tensor::zeros(shape, &observations.device());
-        self.step(observations, memory).0.out
+        self.step(observations, memory).0
     }
 
     /// One step of each row's episode: what the network says, and what it remembers then.

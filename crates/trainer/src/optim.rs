@@ -189,10 +189,9 @@ impl Variation {
     }
 }
 
-/// The loss, and its derivatives with respect to all parameters of `module`.
-pub(crate) fn differentiate(module: &impl Parameters, loss: Tensor<1>) -> (f64, Vec<f32>) {
-    let mut gradients = loss.backward();
-    (loss.into_scalar::<f64>(), params::flatten_gradients(module, &mut gradients))
+/// The derivatives of `loss` with respect to all parameters of `module`.
+pub(crate) fn gradient(module: &impl Parameters, loss: &Tensor<1>) -> Vec<f32> {
+    params::flatten_gradients(module, &mut loss.backward())
 }
 
 /// What one step of descent saw.
@@ -244,8 +243,8 @@ impl<M: Parameters + Clone> Learner<M> {
         learning_rate: f64,
         update: u64,
     ) -> Result<Descent, TrainError> {
-        let (loss, gradient) = differentiate(&self.module, loss);
-        self.step(loss, gradient, learning_rate, update)
+        let gradient = gradient(&self.module, &loss);
+        self.step(loss.into_scalar::<f64>(), gradient, learning_rate, update)
     }
 
     /// Makes one step down `gradient`, that of `loss`.

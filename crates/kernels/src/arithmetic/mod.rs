@@ -11,6 +11,8 @@ mod machine;
 #[cfg(feature = "flex")]
 mod product;
 #[cfg(feature = "flex")]
+mod recycled;
+#[cfg(feature = "flex")]
 mod rows;
 #[cfg(feature = "flex")]
 mod tile;
@@ -21,6 +23,8 @@ pub(crate) use dense::{Shape, input_gradient, layer, parameter_gradients, throug
 #[cfg(feature = "flex")]
 pub(crate) use functions::{tanh, tanh_backward};
 pub use machine::instruction_set;
+#[cfg(feature = "flex")]
+pub(crate) use recycled::keep;
 #[cfg(feature = "flex")]
 pub(crate) use rows::{
     clipped_surrogate, entropy, entropy_backward, log_softmax, log_softmax_backward,

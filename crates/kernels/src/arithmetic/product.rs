@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{
     machine::{Lanes, Machine, Square},
+    recycled,
     tile::{Factors, Panel, Start, thin, tile, tiles},
 };
 
@@ -114,7 +115,7 @@ impl Product<'_> {
     ) -> Vec<f32> {
         let wide = machine.wide();
         let Columns { width, single, .. } = *columns;
-        let mut c = Vec::with_capacity(self.rows * self.columns);
+        let mut c = recycled::numbers(self.rows * self.columns);
         let [mut packed, mut between, mut last] = [Vec::new(), Vec::new(), Vec::new()];
         if far || self.flipped {
             self.pack(machine, width, columns.whole.clone(), &mut packed);
@@ -125,8 +126,7 @@ impl Product<'_> {
         self.pack(machine, LAST, columns.last.clone(), &mut last);
         for row in (0..self.rows).step_by(BAND) {
             let rows = row..self.rows.min(row + BAND);
-            c.resize(rows.end * self.columns, 0.0);
-            let c = &mut c[row * self.columns..];
+            let c = &mut c[row * self.columns..rows.end * self.columns];
             for first in (0..self.inner).step_by(BLOCK) {
                 let ks = first..self.inner.min(first + BLOCK);
                 if M::Wide::COUNT > LAST && !columns.middle.is_empty() {
@@ -162,7 +162,7 @@ impl Product<'_> {
     ) -> Vec<f32> {
         let wide = machine.wide();
         let Columns { width, single, .. } = *columns;
-        let mut c = vec![0.0; self.rows * self.columns];
+        let mut c = recycled::numbers(self.rows * self.columns);
         let turns = (self.rows * self.inner).div_ceil(HELD);
         let turn = self.rows.div_ceil(turns).next_multiple_of(BAND);
         // As many products at a time as leave half of the first cache to A and C.
@@ -338,8 +338,10 @@ impl Product<'_> {
                 match row[first..].first_chunk::<WIDTH>() {
                     Some(whole) if count == WIDTH => packed.extend_from_slice(whole),
                     _ => {
-                        packed.extend_from_slice(&row[first..][..count]);
-                        packed.resize(packed.len() + WIDTH - count, 0.0);
+                        // As in `last_panel`, no copy of a length that is not known.
+                        let mut line = [0.0; WIDTH];
+                        line.iter_mut().zip(&row[first..]).for_each(|(to, b)| *to = *b);
+                        packed.extend_from_slice(&line);
                     }
                 }
             }

@@ -74,15 +74,16 @@ impl Backward<Flex, 3> for Dense {
         if let Some(of_x) = of_x {
             gradients.register::<Flex>(of_x.id, flex::input_gradient(&dz, &w));
         }
-        if of_w.is_none() && of_b.is_none() {
-            return;
-        }
-        let (dw, db) = flex::parameter_gradients(&x, &dz);
-        for (of, gradient) in [(of_w, dw), (of_b, db)] {
-            if let Some(of) = of {
-                gradients.register::<Flex>(of.id, gradient);
+        if of_w.is_some() || of_b.is_some() {
+            let (dw, db) = flex::parameter_gradients(&x, &dz);
+            for (of, gradient) in [(of_w, dw), (of_b, db)] {
+                if let Some(of) = of {
+                    gradients.register::<Flex>(of.id, gradient);
+                }
             }
         }
+        // What nobody else looks at is written to by the layer whose turn is next.
+        [y, dz].into_iter().for_each(flex::recycle);
     }
 }
 

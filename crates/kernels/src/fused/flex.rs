@@ -125,7 +125,7 @@ fn layer_shape(x: &FlexTensor, w: &FlexTensor) -> Shape {
 }
 
 pub(super) fn dims(tensor: &FlexTensor) -> [usize; 2] {
-    tensor.shape().dims()
+    tensor.layout().shape().dims()
 }
 
 /// The entries in row-major order.
@@ -156,6 +156,14 @@ fn matrix(entries: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
 fn vector(entries: Vec<f32>) -> FlexTensor {
     let n = entries.len();
     FlexTensor::from_data(TensorData::new(entries, [n]))
+}
+
+/// Keeps the memory of a tensor that nobody else looks at for the next one.
+pub(super) fn recycle(x: FlexTensor) {
+    if x.is_unique() {
+        let (bytes, ..) = x.into_data().into_parts();
+        bytes.try_into_vec().map_or_else(drop, arithmetic::keep);
+    }
 }
 
 /// Has `f` change the entries in row-major order: where they are if nobody else looks at them, else in a

@@ -5,7 +5,7 @@ mod flex;
 
 use burn::{
     backend::{
-        Backend, Dispatch, DispatchTensorKind, backend_extension,
+        Backend, Dispatch, DispatchTensor, DispatchTensorKind, TensorMetadata, backend_extension,
         tensor::{FloatTensor, IntTensor},
     },
     tensor::{DType, Int, Tensor},
@@ -13,7 +13,7 @@ use burn::{
 
 use crate::{Activation, switch};
 
-/// The forward passes. Calling one on a backend that is not listed panics; [`applies`] says which are.
+/// The forward passes. Calling one on a backend that is not listed panics; [`takes`] says which are.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Kernels: Backend {
     fn dense(
@@ -41,8 +41,8 @@ pub(crate) trait Kernels: Backend {
     fn mean_squared_error(x: FloatTensor<Self>, target: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// Whether there are kernels for what is computed from `x`, and they are wanted.
-pub(crate) fn applies<const D: usize>(x: &Tensor<D>) -> bool {
+/// `x` as a kernel takes it, if there are kernels for what is computed from it and they are wanted.
+pub(crate) fn takes<const D: usize>(x: Tensor<D>) -> Result<DispatchTensor, Tensor<D>> {
     fn on_flex(kind: &DispatchTensorKind) -> bool {
         match kind {
             DispatchTensorKind::Flex(_) => true,
@@ -51,44 +51,46 @@ pub(crate) fn applies<const D: usize>(x: &Tensor<D>) -> bool {
             _ => false,
         }
     }
-    switch::fused() && x.dtype() == DType::F32 && on_flex(&x.clone().into_dispatch().kind)
+    let x = x.into_dispatch();
+    if switch::fused() && x.dtype() == DType::F32 && on_flex(&x.kind) {
+        return Ok(x);
+    }
+    Err(Tensor::from_dispatch(x))
 }
 
-pub(crate) fn dense(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, f: Activation) -> Tensor<2> {
-    let (x, w, b) = (x.into_dispatch(), w.into_dispatch(), b.into_dispatch());
+pub(crate) fn dense(x: DispatchTensor, w: Tensor<2>, b: Tensor<1>, f: Activation) -> Tensor<2> {
+    let (w, b) = (w.into_dispatch(), b.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Kernels>::dense(x, w, b, f))
 }
 
-pub(crate) fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    Tensor::from_dispatch(<Dispatch as Kernels>::tanh_of(x.into_dispatch()))
+pub(crate) fn tanh<const D: usize>(x: DispatchTensor) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as Kernels>::tanh_of(x))
 }
 
-pub(crate) fn log_softmax(x: Tensor<2>) -> Tensor<2> {
-    Tensor::from_dispatch(<Dispatch as Kernels>::log_softmax_of(x.into_dispatch()))
+pub(crate) fn log_softmax(x: DispatchTensor) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as Kernels>::log_softmax_of(x))
 }
 
-pub(crate) fn pick(x: Tensor<2>, index: Tensor<1, Int>) -> Tensor<1> {
-    Tensor::from_dispatch(<Dispatch as Kernels>::pick(x.into_dispatch(), index.into_dispatch()))
+pub(crate) fn pick(x: DispatchTensor, index: Tensor<1, Int>) -> Tensor<1> {
+    Tensor::from_dispatch(<Dispatch as Kernels>::pick(x, index.into_dispatch()))
 }
 
-pub(crate) fn entropy(log_p: Tensor<2>) -> Tensor<1> {
-    Tensor::from_dispatch(<Dispatch as Kernels>::entropy(log_p.into_dispatch()))
+pub(crate) fn entropy(log_p: DispatchTensor) -> Tensor<1> {
+    Tensor::from_dispatch(<Dispatch as Kernels>::entropy(log_p))
 }
 
 pub(crate) fn clipped_surrogate(
-    log_prob: Tensor<1>,
+    log_prob: DispatchTensor,
     old_log_prob: Tensor<1>,
     advantage: Tensor<1>,
     epsilon: f64,
 ) -> Tensor<1> {
-    let (log_prob, old) = (log_prob.into_dispatch(), old_log_prob.into_dispatch());
-    let advantage = advantage.into_dispatch();
+    let (old, advantage) = (old_log_prob.into_dispatch(), advantage.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Kernels>::clipped_surrogate(
         log_prob, old, advantage, epsilon,
     ))
 }
 
-pub(crate) fn mean_squared_error(x: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
-    let (x, target) = (x.into_dispatch(), target.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Kernels>::mean_squared_error(x, target))
+pub(crate) fn mean_squared_error(x: DispatchTensor, target: Tensor<1>) -> Tensor<1> {
+    Tensor::from_dispatch(<Dispatch as Kernels>::mean_squared_error(x, target.into_dispatch()))
 }

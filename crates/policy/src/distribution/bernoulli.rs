@@ -40,6 +40,12 @@ impl Bernoulli {
         -softplus(against).sum_dim(1).squeeze_dim(1)
     }
 
+    /// The same without autodiff.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { logits: self.logits.clone().inner() }
+    }
+
     /// H = Σⱼ [p softplus(−logitⱼ) + (1 − p) softplus(logitⱼ)] with p = σ(logitⱼ), in nats.
     ///
     /// # Shapes

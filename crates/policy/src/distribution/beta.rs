@@ -50,6 +50,12 @@ impl Beta {
         per_dim.sum_dim(1).squeeze_dim(1)
     }
 
+    /// The same without autodiff.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { alpha: self.alpha.clone().inner(), beta: self.beta.clone().inner() }
+    }
+
     /// H = Σⱼ [log B(αⱼ, βⱼ) − (αⱼ − 1)(ψ(αⱼ) − ψ(αⱼ + βⱼ)) − (βⱼ − 1)(ψ(βⱼ) − ψ(αⱼ + βⱼ))], in nats.
     ///
     /// # Shapes

@@ -47,6 +47,12 @@ impl Categorical {
         pick(self.log_probs.clone(), action)
     }
 
+    /// The same without autodiff.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { log_probs: self.log_probs.clone().inner() }
+    }
+
     /// H = −Σₐ πθ(a|s) log πθ(a|s), in nats.
     ///
     /// # Shapes

@@ -42,6 +42,12 @@ impl Deterministic {
         apart.zeros_like().mask_fill(elsewhere, f32::NEG_INFINITY)
     }
 
+    /// The same without autodiff.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { action: self.action.clone().inner() }
+    }
+
     /// 0: what is certain surprises nobody.
     ///
     /// # Shapes

@@ -98,6 +98,12 @@ impl EpsilonGreedy {
         })
     }
 
+    /// The same without autodiff.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { values: self.values.clone().inner(), ..*self }
+    }
+
     /// H = −Σₐ πθ(a|s) log πθ(a|s), in nats.
     ///
     /// # Shapes

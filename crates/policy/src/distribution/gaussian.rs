@@ -45,6 +45,12 @@ impl DiagGaussian {
         (per_dim.sum_dim(1) * -0.5).squeeze_dim(1)
     }
 
+    /// The same without autodiff.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { mean: self.mean.clone().inner(), log_std: self.log_std.clone().inner() }
+    }
+
     /// H = Σⱼ [log σⱼ + ½ log 2πe], in nats.
     ///
     /// # Shapes

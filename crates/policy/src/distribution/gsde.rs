@@ -63,6 +63,13 @@ impl Gsde {
         }
     }
 
+    /// The same without autodiff.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        let [features, std] = [&self.features, &self.std].map(|x| x.clone().inner());
+        Self { marginal: self.marginal.valid(), features, std, ..*self }
+    }
+
     /// H over all exploration matrices, in nats.
     ///
     /// # Shapes

@@ -83,6 +83,22 @@ impl Distribution {
         }
     }
 
+    /// The same distribution without autodiff, for numbers that are only looked at.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        match self {
+            Self::Categorical(d) => Self::Categorical(d.valid()),
+            Self::MultiCategorical(d) => Self::MultiCategorical(d.valid()),
+            Self::Bernoulli(d) => Self::Bernoulli(d.valid()),
+            Self::Gaussian(d) => Self::Gaussian(d.valid()),
+            Self::SquashedGaussian(d) => Self::SquashedGaussian(d.valid()),
+            Self::Beta(d) => Self::Beta(d.valid()),
+            Self::Gsde(d) => Self::Gsde(d.valid()),
+            Self::EpsilonGreedy(d) => Self::EpsilonGreedy(d.valid()),
+            Self::Deterministic(d) => Self::Deterministic(d.valid()),
+        }
+    }
+
     /// H(πθ(·|s)) in nats, row by row; differential entropy for continuous actions.
     ///
     /// # Shapes

@@ -43,6 +43,12 @@ impl MultiCategorical {
         self.sum(|i, d| d.log_prob(action.clone().narrow(1, i, 1).squeeze_dim(1)))
     }
 
+    /// The same without autodiff.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { components: self.components.iter().map(Categorical::valid).collect() }
+    }
+
     /// H = Σᵢ Hᵢ, in nats.
     ///
     /// # Shapes

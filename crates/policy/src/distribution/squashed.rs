@@ -52,6 +52,12 @@ impl SquashedGaussian {
         self.normal.log_prob(unsquashed) - log_det
     }
 
+    /// The same without autodiff.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { normal: self.normal.valid() }
+    }
+
     /// H = H(𝒩(μ, σ²)) + Σⱼ E[log(1 − tanh² uⱼ)], in nats.
     ///
     /// The expectations have no closed form. Each is an integral over one Gaussian number, and summed

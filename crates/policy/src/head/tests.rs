@@ -78,6 +78,29 @@ fn every_head_draws_actions_of_its_kind_that_it_can_judge_and_an_environment_can
 }
 
 #[test]
+fn every_distribution_is_the_same_without_autodiff() {
+    let device = DeviceChoice::Auto.open().unwrap().autodiff();
+    for head in heads() {
+        let π = policy(head.clone(), &device).forward(observations(&device), None);
+        let plain = π.valid();
+        let actions = plain.mode().unwrap();
+        let both = [
+            (π.entropy(), plain.entropy()),
+            (
+                π.log_prob(actions.to_tensor(&device)),
+                plain.log_prob(actions.to_tensor(&device.clone().inner())),
+            ),
+        ];
+        for (with, without) in both {
+            assert!(with.is_autodiff() && !without.is_autodiff(), "{head:?}");
+            let [with, without] =
+                [with, without].map(|x| x.into_data().iter::<f32>().collect::<Vec<_>>());
+            assert_eq!(with, without, "{head:?}");
+        }
+    }
+}
+
+#[test]
 fn files_bring_every_head_back_to_the_last_bit() {
     let device = DeviceChoice::Auto.open().unwrap();
     for head in heads() {

@@ -10,7 +10,7 @@ use crate::{
     TrainError,
     crew::Task,
     metrics::Means,
-    optim::{Learner, differentiate},
+    optim::{Learner, gradient},
     rollout::{Minibatch, Shard},
     watch::Watch,
 };
@@ -132,6 +132,9 @@ pub(crate) fn loss(
     batch: &Minibatch,
     objective: &impl Objective,
 ) -> Told {
+    if learner.crew.threads() == 1 {
+        return staged_loss(&learner.module, batch, objective, &mut |_| ());
+    }
     let pieces = pieces(&learner.module, batch);
     let threads = learner.crew.threads().min(pieces.len());
     let told = learner.crew.all(tasks(&learner.module, batch, objective, &pieces, threads));
@@ -207,9 +210,16 @@ fn terms(
     let actor = π.map(|π: Distribution| {
         let log_prob = π.log_prob(rows.actions.clone());
         told.log_probs = log_prob.to_data().iter::<f32>().collect();
-        let (loss, entropy) = (objective.policy_loss(log_prob, rows), π.entropy().mean());
-        (told.policy_loss, told.entropy) = (number(&loss), number(&entropy));
-        if entropy_coef == 0.0 { loss } else { loss - entropy * entropy_coef }
+        let loss = objective.policy_loss(log_prob, rows);
+        told.policy_loss = number(&loss);
+        if entropy_coef == 0.0 {
+            // It is only told, and needs no graph.
+            told.entropy = number(&π.valid().entropy().mean());
+            return loss;
+        }
+        let entropy = π.entropy().mean();
+        told.entropy = number(&entropy);
+        loss - entropy * entropy_coef
     });
     let critic = value.map(|value| {
         let loss = objective.value_loss(value, rows);
@@ -221,11 +231,14 @@ fn terms(
         (actor, critic) => actor.or(critic).expect("every part has a term"),
     };
     let total = weigh(total);
+    // An entropy may be infinite, and is not part of the loss then.
+    let bonus = if entropy_coef == 0.0 { 0.0 } else { entropy_coef * told.entropy };
+    told.loss = told.policy_loss - bonus + value_coef * told.value_loss;
     done(Stage::Loss);
-    (told.loss, told.gradient) = match (part, networks.independent_value()) {
-        (Part::Actor, _) => differentiate(networks.policy(), total),
-        (Part::Critic, Some(value)) => differentiate(value, total),
-        _ => differentiate(networks, total),
+    told.gradient = match (part, networks.independent_value()) {
+        (Part::Actor, _) => gradient(networks.policy(), &total),
+        (Part::Critic, Some(value)) => gradient(value, &total),
+        _ => gradient(networks, &total),
     };
     done(Stage::Backward);
     told
