@@ -26,57 +26,37 @@ import pathlib
 import numpy as np
 import torch
 
+from goldens_networks import exact, linears, named, network, numbers
+
 TARGET = pathlib.Path(__file__).parent.parent / "crates/trainer/tests/goldens/dqn.json"
 ROWS, WIDTH, ACTIONS, UPDATES, GAMMA = 12, 4, 3, 10, 0.9
 SMALLEST, APART = 3e-4, 1e-3
 torch.set_default_dtype(torch.float64)
 
 
-def exact(array):
-    """The nearest 32-bit numbers, as 64-bit ones."""
-    return np.asarray(array, dtype=np.float32).astype(np.float64)
-
-
-def network(rng, outputs):
-    """4 → 8 → 8 → outputs, with weights large enough for tanh to bend."""
-    layers = []
-    for fan_in, fan_out in itertools.pairwise([WIDTH, 8, 8, outputs]):
-        linear = torch.nn.Linear(fan_in, fan_out)
-        with torch.no_grad():
-            linear.weight.copy_(torch.tensor(exact(rng.uniform(-0.9, 0.9, (fan_out, fan_in)))))
-            linear.bias.copy_(torch.tensor(exact(rng.normal(0, 0.3, fan_out))))
-        layers += [linear, torch.nn.Tanh()]
-    return torch.nn.Sequential(*layers[:-1])
-
-
-def layers(net):
-    """The linear ones."""
-    return [layer for layer in net if isinstance(layer, torch.nn.Linear)]
+def values(rng, outputs):
+    """A network of Q."""
+    return network(rng, [WIDTH, 8, 8, outputs], 0.9)
 
 
 def spread(rng, outputs):
     """σ of such a network's weights, in the form of another."""
-    net = network(rng, outputs)
+    net = values(rng, outputs)
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.copy_(torch.tensor(exact(rng.uniform(0.1, 0.5, tuple(parameter.shape)))))
     return net
 
 
-def parameters(net, sigma=None):
+def parameters(net, sigma):
     """Every parameter by the name it has on the other side."""
-    named = {}
-    for name, part in [("net", net), ("sigma", sigma)]:
-        for i, linear in enumerate(layers(part or [])):
-            named[f"{name}.layers.{i}.weight"] = linear.weight
-            named[f"{name}.layers.{i}.bias"] = linear.bias
-    return named
+    return named([("net.", net)] + [("sigma.", sigma)] * (sigma is not None))
 
 
 def noise(rng, net):
     """ε of each layer's inputs and ε′ of its outputs."""
     numbers = lambda n: exact(rng.choice([-1, 1], n) * rng.uniform(0.3, 2, n)).tolist()
-    return [[numbers(layer.in_features), numbers(layer.out_features)] for layer in layers(net)]
+    return [[numbers(layer.in_features), numbers(layer.out_features)] for layer in linears(net)]
 
 
 def disturbed(net, sigma, epsilons):
@@ -84,20 +64,14 @@ def disturbed(net, sigma, epsilons):
     f = lambda x: torch.sign(torch.tensor(x)) * torch.tensor(x).abs().sqrt()
 
     def say(x):
-        linears = list(zip(layers(net), layers(sigma), epsilons))
-        for i, (mean, std, (inputs, outputs)) in enumerate(linears):
+        layers = list(zip(linears(net), linears(sigma), epsilons))
+        for i, (mean, std, (inputs, outputs)) in enumerate(layers):
             weight = mean.weight + std.weight * torch.outer(f(outputs), f(inputs))
             x = torch.nn.functional.linear(x, weight, mean.bias + std.bias * f(outputs))
-            x = torch.tanh(x) if i + 1 < len(linears) else x
+            x = torch.tanh(x) if i + 1 < len(layers) else x
         return x
 
     return say
-
-
-def numbers(named):
-    """Parameters or gradients as lists, the weights transposed."""
-    flat = lambda x: (x.T if x.ndim == 2 else x).detach().reshape(-1).tolist()
-    return {name: flat(tensor) for name, tensor in named.items()}
 
 
 def quantiles(net, observations, settings):
@@ -137,12 +111,12 @@ def attempt(name, seed, settings):
     """One batch, and ten steps on it; nothing if the batch is not fit."""
     rng = np.random.default_rng(seed)
     outputs = (ACTIONS + settings["dueling"]) * settings["quantiles"]
-    online, target = network(rng, outputs), network(rng, outputs)
+    online, target = values(rng, outputs), values(rng, outputs)
     noisy = settings.get("noisy", False)
     sigma, target_sigma = [spread(rng, outputs) if noisy else None for _ in range(2)]
     drawn = [[noise(rng, online) for _ in range(3)] for _ in range(UPDATES)] if noisy else []
-    named = parameters(online, sigma)
-    start = {name: tensor.detach().clone() for name, tensor in named.items()}
+    learnt = parameters(online, sigma)
+    start = {name: tensor.detach().clone() for name, tensor in learnt.items()}
     observations = exact(rng.normal(0, 1, (ROWS, WIDTH)))
     following = exact(rng.normal(0, 1, (ROWS, WIDTH)))
     actions = rng.integers(0, ACTIONS, ROWS)
@@ -175,7 +149,7 @@ def attempt(name, seed, settings):
             chosen = said[torch.arange(ROWS), best]
             return torch.tensor(rewards)[:, None] + torch.tensor(discounts)[:, None] * chosen
 
-    optimizer = torch.optim.Adam(named.values(), lr=settings["learning_rate"], eps=1e-5)
+    optimizer = torch.optim.Adam(learnt.values(), lr=settings["learning_rate"], eps=1e-5)
     first, changes, norms = {}, [], []
     for step in range(UPDATES):
         learner, *others = networks(step)
@@ -196,8 +170,8 @@ def attempt(name, seed, settings):
             loss = quantile_loss(predicted, aims, torch.tensor(weights))
         optimizer.zero_grad()
         loss.backward()
-        gradients = numbers({name: tensor.grad for name, tensor in named.items()})
-        norm = torch.nn.utils.clip_grad_norm_(named.values(), settings["max_grad_norm"])
+        gradients = numbers({name: tensor.grad for name, tensor in learnt.items()})
+        norm = torch.nn.utils.clip_grad_norm_(learnt.values(), settings["max_grad_norm"])
         if step == 0:
             clipped = min(1, settings["max_grad_norm"] / norm.item())
             smallest = min(abs(x) * clipped for values in gradients.values() for x in values)
@@ -206,7 +180,7 @@ def attempt(name, seed, settings):
             first = {"loss": loss.item(), "targets": aims.reshape(-1).tolist(), "gradients": gradients}
         optimizer.step()
         norms.append(norm.item())
-        changes.append(numbers({name: tensor - start[name] for name, tensor in named.items()}))
+        changes.append(numbers({name: tensor - start[name] for name, tensor in learnt.items()}))
     flat = lambda array: np.asarray(array).reshape(-1).tolist()
     told = {
         "name": name,

@@ -25,6 +25,8 @@ import numpy as np
 import torch
 from torch.nn.functional import mse_loss, softplus
 
+from goldens_networks import exact, named, network, numbers
+
 TARGET = pathlib.Path(__file__).parent.parent / "crates/trainer/tests/goldens/sac.json"
 ROWS, WIDTH, DIMS, CHOICES, UPDATES, GAMMA = 12, 4, 2, 3, 10, 0.9
 RATE, EPSILON, TAU, ALPHA, APART = 1e-2, 1e-2, 0.05, 0.5, 1e-3
@@ -35,48 +37,19 @@ class Corner(Exception):
     """A number lies where rounding would decide."""
 
 
-def exact(array):
-    """The nearest 32-bit numbers, as 64-bit ones."""
-    return np.asarray(array, dtype=np.float32).astype(np.float64)
+def net(rng, inputs, outputs):
+    """Of an actor or a critic."""
+    return network(rng, [inputs, 8, 8, outputs], 0.6)
 
 
-def network(rng, inputs, outputs):
-    """inputs → 8 → 8 → outputs, with weights large enough for tanh to bend."""
-    layers = []
-    for fan_in, fan_out in itertools.pairwise([inputs, 8, 8, outputs]):
-        linear = torch.nn.Linear(fan_in, fan_out)
-        with torch.no_grad():
-            linear.weight.copy_(torch.tensor(exact(rng.uniform(-0.6, 0.6, (fan_out, fan_in)))))
-            linear.bias.copy_(torch.tensor(exact(rng.normal(0, 0.3, fan_out))))
-        layers += [linear, torch.nn.Tanh()]
-    return torch.nn.Sequential(*layers[:-1])
-
-
-def parameters(nets, prefixes):
-    """Every parameter by the name it has on the other side."""
-    named = {}
-    for net, prefix in zip(nets, prefixes, strict=True):
-        linears = [layer for layer in net if isinstance(layer, torch.nn.Linear)]
-        for i, linear in enumerate(linears):
-            named[f"{prefix}layers.{i}.weight"] = linear.weight
-            named[f"{prefix}layers.{i}.bias"] = linear.bias
-    return named
-
-
-def numbers(named):
-    """Parameters as lists, those of layers transposed."""
-    flat = lambda name, x: (x.T if name.endswith("weight") else x).detach().reshape(-1).tolist()
-    return {name: flat(name, tensor) for name, tensor in named.items()}
-
-
-def copies(named):
+def copies(tensors):
     """Parameters as they are now."""
-    return {name: tensor.detach().clone() for name, tensor in named.items()}
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
-def moved(named, start):
+def moved(tensors, start):
     """How far parameters have moved."""
-    return numbers({name: tensor - start[name] for name, tensor in named.items()})
+    return numbers({name: tensor - start[name] for name, tensor in tensors.items()})
 
 
 def apart(values, limit):
@@ -102,10 +75,10 @@ class Case:
         self.rng = rng = np.random.default_rng(seed)
         outputs = CHOICES if self.discrete else DIMS if self.certain or self.sde else 2 * DIMS
         judged = (WIDTH, CHOICES) if self.discrete else (WIDTH + DIMS, 1)
-        self.actor = network(rng, WIDTH, outputs)
-        self.target_actor = network(rng, WIDTH, outputs)
-        self.critics = [network(rng, *judged) for _ in range(critics)]
-        self.targets = [network(rng, *judged) for _ in range(critics)]
+        self.actor = net(rng, WIDTH, outputs)
+        self.target_actor = net(rng, WIDTH, outputs)
+        self.critics = [net(rng, *judged) for _ in range(critics)]
+        self.targets = [net(rng, *judged) for _ in range(critics)]
         self.log_std = torch.tensor(exact(rng.normal(-1, 0.3, (8, DIMS)))).requires_grad_()
         self.log_alpha = torch.tensor(exact([math.log(ALPHA)])).requires_grad_()
         self.goal = 0.98 * math.log(CHOICES) if self.discrete else -float(DIMS)
@@ -123,11 +96,10 @@ class Case:
         self.discounts[[3, 8]] = 0
 
     def named_actor(self):
-        named = parameters([self.actor], ["net."])
-        return named | ({"log_std": self.log_std} if self.sde else {})
+        return named([("net.", self.actor)]) | ({"log_std": self.log_std} if self.sde else {})
 
     def named_critics(self, critics):
-        return parameters(critics, [f"{i}." for i in range(len(critics))])
+        return named([(f"{i}.", critic) for i, critic in enumerate(critics)])
 
     def choice(self, observations, noise):
         """tanh of what is drawn, and its log-density; of a choice among n, all log-probabilities."""
@@ -185,9 +157,9 @@ class Case:
         adam = lambda of: torch.optim.Adam(of, lr=RATE, eps=EPSILON)
         actor, critics = self.named_actor(), self.named_critics(self.critics)
         target_critics = self.named_critics(self.targets)
-        target_actor = parameters([self.target_actor], ["net."])
+        target_actor = named([("net.", self.target_actor)])
         everything = (actor, critics, target_critics, target_actor)
-        start = [copies(named) for named in everything]
+        start = [copies(part) for part in everything]
         optimizers = adam(actor.values()), adam(critics.values()), adam([self.log_alpha])
         steps = [self.update(i, everything, start, optimizers) for i in range(UPDATES)]
         flat = lambda array: np.asarray(array).reshape(-1).tolist()
@@ -252,7 +224,7 @@ class Case:
         shown = dict(zip(("actor", "critics", "target_critics", "target_actor"), everything, strict=True))
         if not self.certain:
             del shown["target_actor"]
-        changes = [moved(named, began) for named, began in zip(shown.values(), start)]
+        changes = [moved(part, began) for part, began in zip(shown.values(), start)]
         return {
             "noise": [x.reshape(-1).tolist() for x in noise],
             "targets": aims.tolist(),

@@ -25,52 +25,13 @@ import numpy as np
 import torch
 from torch.distributions import Categorical, Normal
 
+from goldens_networks import exact, named, network, numbers
+
 TARGET = pathlib.Path(__file__).parent.parent / "crates/trainer/tests/goldens/update.json"
 STEPS, LANES, WIDTH, OUTPUTS, UPDATES = 8, 2, 4, 2, 10
 GAMMA, LAMBDA = 0.9, 0.8
 SMALLEST = 3e-4
 torch.set_default_dtype(torch.float64)
-
-
-def exact(array):
-    """The nearest 32-bit numbers, as 64-bit ones."""
-    return np.asarray(array, dtype=np.float32).astype(np.float64)
-
-
-def network(rng):
-    """4 → 8 → 8 → 2 or 1, with weights large enough for tanh to bend."""
-
-    def of(outputs):
-        widths = [WIDTH, 8, 8, outputs]
-        layers = []
-        for fan_in, fan_out in zip(widths, widths[1:]):
-            linear = torch.nn.Linear(fan_in, fan_out)
-            with torch.no_grad():
-                linear.weight.copy_(torch.tensor(exact(rng.uniform(-0.9, 0.9, (fan_out, fan_in)))))
-                linear.bias.copy_(torch.tensor(exact(rng.normal(0, 0.3, fan_out))))
-            layers += [linear, torch.nn.Tanh()]
-        return torch.nn.Sequential(*layers[:-1])
-
-    return of
-
-
-def parameters(actor, critic, log_std):
-    """Every parameter by the name it has on the other side."""
-    named = {}
-    for part, net in [("policy", actor), ("value", critic)]:
-        linears = [layer for layer in net if isinstance(layer, torch.nn.Linear)]
-        for i, linear in enumerate(linears):
-            named[f"{part}.net.layers.{i}.weight"] = linear.weight
-            named[f"{part}.net.layers.{i}.bias"] = linear.bias
-        if part == "policy" and log_std is not None:
-            named["policy.log_std"] = log_std
-    return named
-
-
-def numbers(named):
-    """Parameters, gradients or moments as lists, the weights transposed."""
-    flat = lambda x: (x.T if x.ndim == 2 and x.shape[0] != 1 else x).detach().reshape(-1).tolist()
-    return {name: flat(tensor) for name, tensor in named.items()}
 
 
 def advantages(rewards, values, next_values, endings):
@@ -99,13 +60,13 @@ def case(name, algorithm, continuous, settings):
 def attempt(name, seed, algorithm, continuous, settings):
     """One batch, and ten steps on it; nothing if the batch is not fit."""
     rng = np.random.default_rng(seed)
-    of = network(rng)
-    actor, critic = of(OUTPUTS), of(1)
+    actor, critic = (network(rng, [WIDTH, 8, 8, outputs], 0.9) for outputs in (OUTPUTS, 1))
     log_std = None
     if continuous:
         log_std = torch.nn.Parameter(torch.tensor(exact([[-0.3, 0.2]])))
-    named = parameters(actor, critic, log_std)
-    start = {name: tensor.detach().clone() for name, tensor in named.items()}
+    of_policy = {} if log_std is None else {"policy.log_std": log_std}
+    learnt = named([("policy.net.", actor)]) | of_policy | named([("value.net.", critic)])
+    start = {name: tensor.detach().clone() for name, tensor in learnt.items()}
 
     rows = STEPS * LANES
     observations = exact(rng.normal(0, 1, (rows, WIDTH)))
@@ -164,22 +125,22 @@ def attempt(name, seed, algorithm, continuous, settings):
 
     if algorithm == "ppo":
         optimizer = torch.optim.Adam(
-            named.values(), lr=settings["learning_rate"], eps=settings["epsilon"]
+            learnt.values(), lr=settings["learning_rate"], eps=settings["epsilon"]
         )
     else:
         optimizer = torch.optim.RMSprop(
-            named.values(), lr=settings["learning_rate"], alpha=0.99, eps=settings["epsilon"]
+            learnt.values(), lr=settings["learning_rate"], alpha=0.99, eps=settings["epsilon"]
         )
     first, changes, norms = {}, [], []
     for step in range(UPDATES):
         terms = losses()
         optimizer.zero_grad()
         terms["loss"].backward()
-        gradients = numbers({name: tensor.grad for name, tensor in named.items()})
-        norm = torch.nn.utils.clip_grad_norm_(named.values(), settings["max_grad_norm"])
+        gradients = numbers({name: tensor.grad for name, tensor in learnt.items()})
+        norm = torch.nn.utils.clip_grad_norm_(learnt.values(), settings["max_grad_norm"])
         optimizer.step()
         norms.append(norm.item())
-        changes.append(numbers({name: tensor - start[name] for name, tensor in named.items()}))
+        changes.append(numbers({name: tensor - start[name] for name, tensor in learnt.items()}))
         if step == 0:
             clipped = min(1, settings["max_grad_norm"] / norm.item())
             smallest = min(abs(x) * clipped for values in gradients.values() for x in values)
@@ -187,7 +148,7 @@ def attempt(name, seed, algorithm, continuous, settings):
             if clipped == 1 or not 0.2 < share < 0.8 or smallest < SMALLEST:
                 return None
             state = "exp_avg" if algorithm == "ppo" else "square_avg"
-            moments = {name: optimizer.state[tensor][state] for name, tensor in named.items()}
+            moments = {name: optimizer.state[tensor][state] for name, tensor in learnt.items()}
             first = {
                 "terms": {name: term.item() for name, term in terms.items()},
                 "gradients": gradients,
