@@ -1,7 +1,7 @@
 //! A fully connected layer y = f(x W + b), and its derivatives.
 
 use super::{
-    functions::tanh_of,
+    functions::{relu_backward, tanh_backward, tanh_of},
     machine::{Lanes, Machine, Work, best},
     product::{Product, transpose},
 };
@@ -59,10 +59,8 @@ fn relu(x: f32) -> f32 {
 pub(crate) fn through_activation(y: &[f32], dy: &mut [f32], f: Activation) {
     match f {
         Activation::Identity => {}
-        Activation::Tanh => super::tanh_backward(y, dy),
-        Activation::Relu => dy.iter_mut().zip(y).for_each(|(dy, y)| {
-            *dy = if *y > 0.0 { *dy } else { 0.0 };
-        }),
+        Activation::Tanh => tanh_backward(y, dy),
+        Activation::Relu => relu_backward(y, dy),
     }
 }
 

@@ -41,17 +41,85 @@ pub(crate) fn tanh(x: &mut [f32]) {
 
 /// dyᵢ ← (1 − yᵢ²) dyᵢ.
 pub(crate) fn tanh_backward(y: &[f32], dy: &mut [f32]) {
-    struct Backward<'a>(&'a [f32], &'a mut [f32]);
-    impl Work for Backward<'_> {
+    each_of_two(y, dy, |y, dy| (1.0 - y * y) * dy);
+}
+
+/// dyᵢ where yᵢ is positive, 0 elsewhere.
+pub(crate) fn relu_backward(y: &[f32], dy: &mut [f32]) {
+    each_of_two(y, dy, |y, dy| if y > 0.0 { dy } else { 0.0 });
+}
+
+/// dyᵢ ← f(yᵢ, dyᵢ).
+fn each_of_two(y: &[f32], dy: &mut [f32], f: impl Fn(f32, f32) -> f32) {
+    struct Each<'a, F>(&'a [f32], &'a mut [f32], F);
+    impl<F: Fn(f32, f32) -> f32> Work for Each<'_, F> {
         type Output = ();
         #[inline(always)]
         fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) {
-            for (dy, y) in self.1.iter_mut().zip(self.0) {
-                *dy *= 1.0 - y * y;
+            let Self(y, dy, f) = self;
+            dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = f(*y, *dy));
+        }
+    }
+    best(Each(y, dy, f));
+}
+
+/// ln 2 in two parts, the product of the first with a small whole number being exact, and c(t) of
+/// eʳ = 1 + 2r/(2 − c) + …: the method of Sun's fdlibm (1993), which libm's `expf` follows too.
+const LN_2: [f32; 2] = [0.693_145_75, 1.428_606_8e-6];
+const C: [f32; 2] = [0.166_666_25, -2.766_733_3e-3];
+/// ½ ln 2, 3/2 ln 2 and 2⁻¹³, where `expf` changes its way.
+const BENDS: [f32; 3] = [0.346_573_6, 1.039_720_8, 1.220_703_1e-4];
+/// From here to there eˣ is a normal number, and below the last 0.
+const NORMAL: [f32; 2] = [-87.0, 88.0];
+const VANISHED: f32 = -104.0;
+/// From 2²³ on there are whole numbers only: what is added to this and taken away again is rounded to one
+/// (in the middle of that range, for both signs), and what is added to that stands in the last bits.
+const WHOLE: f32 = 12_582_912.0;
+const EXPONENT: f32 = 8_388_608.0;
+
+/// eˣ for numbers that are [`NORMAL`] or below [`VANISHED`], to the bits of libm's `expf`, without its
+/// branches: every product and every sum is rounded by itself, on every machine.
+#[inline(always)]
+fn exp_of(x: f32) -> f32 {
+    let vanished = x < VANISHED;
+    let x = if vanished { 0.0 } else { x };
+    let (size, one) = (x.abs(), 1f32.copysign(x));
+    // The whole number between 0 and the quotient that is nearest to it, without a conversion, which the
+    // compiler does not vectorise.
+    let quotient = std::f32::consts::LOG2_E * x + 0.5 * one;
+    let whole = (quotient + WHOLE) - WHOLE;
+    let whole = if whole.abs() > quotient.abs() { whole - one } else { whole };
+    let near = if size > BENDS[0] { one } else { 0.0 };
+    let k = if size > BENDS[1] { whole } else { near };
+    let (high, low) = (x - k * LN_2[0], k * LN_2[1]);
+    let r = high - low;
+    let t = r * r;
+    let c = r - t * (C[0] + t * C[1]);
+    let y = 1.0 + (r * c / (2.0 - c) - low + high);
+    let y = if size > BENDS[2] { y } else { 1.0 + x };
+    // 2ᵏ, by its exponent.
+    let y = y * f32::from_bits((k + (f32::MAX_EXP - 1) as f32 + EXPONENT).to_bits() << 23);
+    if vanished { 0.0 } else { y }
+}
+
+/// xᵢ ← exp xᵢ, to the bits of libm's `expf`.
+pub(crate) fn exp(x: &mut [f32]) {
+    struct Exp<'a>(&'a mut [f32]);
+    impl Work for Exp<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) {
+            let [least, most] = NORMAL;
+            let usual = |x: f32| ((x >= least) & (x <= most)) | (x < VANISHED);
+            // All of them, and not as far as the first, for the compiler to vectorise.
+            if self.0.iter().fold(true, |all, x| all & usual(*x)) {
+                self.0.iter_mut().for_each(|x| *x = exp_of(*x));
+            } else {
+                self.0.iter_mut().for_each(|x| *x = libm::expf(*x));
             }
         }
     }
-    best(Backward(y, dy));
+    best(Exp(x));
 }
 
 #[cfg(test)]
@@ -102,6 +170,63 @@ mod tests {
         assert!(of(f32::NAN).is_nan() && of(-f32::NAN).is_nan());
         for x in [f32::from_bits(1), f32::MIN_POSITIVE, 1e-20, 1e-5] {
             assert_eq!(of(x), x);
+        }
+    }
+
+    /// Asserts that `exp` has libm's bits for every number of `x`.
+    fn assert_exp(x: &[f32]) {
+        struct Each<'a>(&'a [f32]);
+        impl Clone for Each<'_> {
+            fn clone(&self) -> Self {
+                Self(self.0)
+            }
+        }
+        impl Work for Each<'_> {
+            type Output = Vec<f32>;
+            #[inline(always)]
+            fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) -> Vec<f32> {
+                self.0.iter().map(|x| exp_of(*x)).collect()
+            }
+        }
+        for (way, y) in every_way(&Each(x)) {
+            for (x, y) in x.iter().zip(y) {
+                assert_eq!(y.to_bits(), libm::expf(*x).to_bits(), "{way}: e to the {x:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn exp_has_the_bits_of_libm() {
+        let [least, most] = NORMAL;
+        let magnitudes = |largest: f32| (0..=largest.to_bits()).step_by(1021).map(f32::from_bits);
+        let negative = magnitudes(-least).map(|x| -x);
+        let far = (104.5f32.to_bits()..f32::INFINITY.to_bits()).step_by(65_521);
+        let far = far.map(|bits| -f32::from_bits(bits));
+        let special = [0.0, -0.0, least, most, f32::NEG_INFINITY, -1e9];
+        // About every place where it changes its way, from either side.
+        let bends = BENDS.iter().flat_map(|bend| {
+            let near = bend.to_bits() - 300..bend.to_bits() + 300;
+            near.flat_map(|bits| [f32::from_bits(bits), -f32::from_bits(bits)])
+        });
+        // Where k changes, ln 2 times a half more than a whole number.
+        let halves = (-125..127).flat_map(|k| {
+            let x = (k as f32 + 0.5) * std::f32::consts::LN_2;
+            (x.to_bits() - 50..x.to_bits() + 50).map(f32::from_bits)
+        });
+        let halves = halves.filter(|x| (least..=most).contains(x));
+        let all: Vec<f32> = magnitudes(most).chain(negative).chain(far).chain(special).collect();
+        let all: Vec<f32> = all.into_iter().chain(bends).chain(halves).collect();
+        assert_exp(&all);
+    }
+
+    #[test]
+    fn exp_of_anything_has_the_bits_of_libm() {
+        let unusual = [f32::NAN, f32::INFINITY, 88.5, 200.0, -87.5, -100.0, -104.0, 1.0, -1e9];
+        for unusual in unusual {
+            let x = [0.5, unusual, -3.0];
+            let mut y = x;
+            exp(&mut y);
+            assert_eq!(y.map(f32::to_bits), x.map(|x| libm::expf(x).to_bits()), "{unusual}");
         }
     }
 

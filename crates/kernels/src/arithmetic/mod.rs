@@ -21,7 +21,7 @@ mod vectors;
 #[cfg(feature = "flex")]
 pub(crate) use dense::{Shape, input_gradient, layer, parameter_gradients, through_activation};
 #[cfg(feature = "flex")]
-pub(crate) use functions::{tanh, tanh_backward};
+pub(crate) use functions::tanh;
 pub use machine::instruction_set;
 #[cfg(feature = "flex")]
 pub(crate) use recycled::keep;

@@ -41,7 +41,9 @@ pub(crate) trait Kernels: Backend {
     fn mean_squared_error(x: FloatTensor<Self>, target: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// `x` as a kernel takes it, if there are kernels for what is computed from it and they are wanted.
+/// `x` as a kernel takes it, if there are kernels for what is computed from it and they are wanted; else `x`
+/// itself.
+#[expect(clippy::result_large_err, reason = "both are the tensor, and none is an error")]
 pub(crate) fn takes<const D: usize>(x: Tensor<D>) -> Result<DispatchTensor, Tensor<D>> {
     fn on_flex(kind: &DispatchTensorKind) -> bool {
         match kind {
