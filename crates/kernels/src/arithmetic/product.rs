@@ -115,7 +115,8 @@ impl Product<'_> {
     ) -> Vec<f32> {
         let wide = machine.wide();
         let Columns { width, single, .. } = *columns;
-        let mut c = recycled::numbers(self.rows * self.columns);
+        let size = self.rows * self.columns;
+        let mut c = recycled::numbers(size).unwrap_or_else(|| Vec::with_capacity(size));
         let [mut packed, mut between, mut last] = [Vec::new(), Vec::new(), Vec::new()];
         if far || self.flipped {
             self.pack(machine, width, columns.whole.clone(), &mut packed);
@@ -126,7 +127,9 @@ impl Product<'_> {
         self.pack(machine, LAST, columns.last.clone(), &mut last);
         for row in (0..self.rows).step_by(BAND) {
             let rows = row..self.rows.min(row + BAND);
-            let c = &mut c[row * self.columns..rows.end * self.columns];
+            let end = rows.end * self.columns;
+            c.resize(c.len().max(end), 0.0);
+            let c = &mut c[row * self.columns..end];
             for first in (0..self.inner).step_by(BLOCK) {
                 let ks = first..self.inner.min(first + BLOCK);
                 if M::Wide::COUNT > LAST && !columns.middle.is_empty() {
@@ -162,7 +165,8 @@ impl Product<'_> {
     ) -> Vec<f32> {
         let wide = machine.wide();
         let Columns { width, single, .. } = *columns;
-        let mut c = recycled::numbers(self.rows * self.columns);
+        let size = self.rows * self.columns;
+        let mut c = recycled::numbers(size).unwrap_or_else(|| vec![0.0; size]);
         let turns = (self.rows * self.inner).div_ceil(HELD);
         let turn = self.rows.div_ceil(turns).next_multiple_of(BAND);
         // As many products at a time as leave half of the first cache to A and C.

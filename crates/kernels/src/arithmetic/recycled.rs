@@ -13,16 +13,19 @@ thread_local! {
     static KEPT: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A vector of n numbers, whatever they are: all of them have to be written before one is read.
-pub(super) fn numbers(n: usize) -> Vec<f32> {
-    let found = KEPT.with_borrow_mut(|kept| {
-        // The last ones are the likeliest to be in a cache.
+/// n numbers, whatever they are, that have been used before: all of them have to be written before one is
+/// read.
+pub(super) fn numbers(n: usize) -> Option<Vec<f32>> {
+    // Every test of a product is one of this too.
+    if cfg!(test) { Some(vec![f32::NAN; n]) } else { take(n) }
+}
+
+/// The vector of n numbers that has been kept for the shortest time: it is the likeliest to be in a cache.
+fn take(n: usize) -> Option<Vec<f32>> {
+    KEPT.with_borrow_mut(|kept| {
         let at = kept.iter().rposition(|vector| vector.len() == n)?;
         Some(kept.remove(at))
-    });
-    let vector = found.unwrap_or_else(|| vec![0.0; n]);
-    // Every test of a product is one of this too.
-    if cfg!(test) { vec![f32::NAN; n] } else { vector }
+    })
 }
 
 /// Keeps a vector that nobody needs any more, instead of the one that has been kept longest.
@@ -50,10 +53,11 @@ mod tests {
     fn the_last_vector_of_that_length_is_given_out_and_the_oldest_is_dropped() {
         (1..=MOST + 3).for_each(|n| keep(vec![0.0; n]));
         assert_eq!(kept(), (4..=MOST + 3).collect::<Vec<_>>());
-        assert_eq!(numbers(7).len(), 7);
-        assert!(!kept().contains(&7));
-        assert_eq!(numbers(3).len(), 3);
-        assert_eq!(kept().len(), MOST - 1, "nothing else was taken");
+        keep(vec![1.0; 7]);
+        assert_eq!(take(7), Some(vec![1.0; 7]));
+        assert_eq!(take(7), Some(vec![0.0; 7]));
+        assert_eq!([take(7), take(3)], [None, None]);
+        assert_eq!(kept().len(), MOST - 2, "nothing else was taken");
     }
 
     #[test]
