@@ -224,7 +224,7 @@ impl Policy {
     /// `observations`: `[rows, observation]`, already normalised where the policy normalises; `valid`:
     /// `[rows, choices]`, discrete actions only; every row has passed [`ActionHead::check_mask`].
     pub fn forward(&self, observations: Tensor<2>, valid: Option<Tensor<2, Bool>>) -> Distribution {
-        self.distribution_of(self.begin(observations), valid)
+        self.distribution_of(self.say(observations), valid)
     }
 
     /// What the network says of every row, not yet a distribution, as at the beginning of an episode.
@@ -232,11 +232,11 @@ impl Policy {
     /// # Shapes
     /// `observations`: as [`forward`](Self::forward) takes them; result: `[rows, outputs]`.
     pub fn outputs(&self, observations: Tensor<2>) -> Tensor<2> {
-        self.begin(observations).out
+        self.say(observations).out
     }
 
     /// What the network says of every row, as at the beginning of an episode.
-    fn begin(&self, observations: Tensor<2>) -> Outputs {
+    fn say(&self, observations: Tensor<2>) -> Outputs {
         let sde = matches!(self.config.action, ActionHead::Gsde { .. });
         if self.memory() == 0 && !sde {
             // Not even an empty memory has to be made: one observation is over in microseconds.

@@ -175,12 +175,8 @@ mod tests {
 
     /// Asserts that `exp` has libm's bits for every number of `x`.
     fn assert_exp(x: &[f32]) {
+        #[derive(Clone)]
         struct Each<'a>(&'a [f32]);
-        impl Clone for Each<'_> {
-            fn clone(&self) -> Self {
-                Self(self.0)
-            }
-        }
         impl Work for Each<'_> {
             type Output = Vec<f32>;
             #[inline(always)]
