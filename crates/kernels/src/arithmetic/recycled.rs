@@ -5,8 +5,8 @@ use std::cell::RefCell;
 
 /// Vectors that a thread keeps, at most.
 const MOST: usize = 16;
-/// Numbers of a vector that is kept, at most. Longer ones are not where they were in the second cache when
-/// their turn comes, and zeros are the quickest way to get them there.
+/// Numbers of a vector that is kept, at most: what layers of 64 units make of 512 rows. To keep those of wider
+/// layers too, which several of would not fit into the second cache, gained nothing.
 const LONGEST: usize = 1 << 15;
 
 thread_local! {
