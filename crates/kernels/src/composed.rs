@@ -1,7 +1,7 @@
 //! The operations as burn's own compose them: what the fused ones are tested against, and what every
 //! backend without kernels of ours uses.
 
-use burn::tensor::{Int, Tensor, activation};
+use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use crate::Activation;
 
@@ -45,4 +45,9 @@ pub(crate) fn clipped_surrogate(
 
 pub(crate) fn mean_squared_error(x: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
     (x - target.detach()).square().mean()
+}
+
+pub(crate) fn written<const D: usize>(x: Tensor<D>, values: &[f32]) -> Tensor<D> {
+    let values = TensorData::new(values.to_vec(), x.shape());
+    Tensor::from_data(values, (&x.device(), x.dtype()))
 }

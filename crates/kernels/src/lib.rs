@@ -96,5 +96,21 @@ pub fn mean_squared_error(x: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
     choose!(mean_squared_error(x, target))
 }
 
+/// A tensor with the shape and type of `x`, on its device, whose entries are `values`, row by row; a leaf that
+/// asks for a gradient where `x` does. It is in the memory of `x` if nobody else looks at that.
+///
+/// # Panics
+/// When there are not as many values as `x` has entries.
+pub fn with_values<const D: usize>(x: Tensor<D>, values: &[f32]) -> Tensor<D> {
+    let (shape, wanted) = (x.shape(), x.is_require_grad());
+    assert_eq!(values.len(), shape.num_elements(), "as many values as entries of {shape:?}");
+    let new = written(x, values);
+    if wanted { new.require_grad() } else { new }
+}
+
+fn written<const D: usize>(x: Tensor<D>, values: &[f32]) -> Tensor<D> {
+    choose!(written(x, values))
+}
+
 #[cfg(all(test, feature = "flex"))]
 mod tests;

@@ -1,6 +1,6 @@
 //! Every operation against the composed one, forwards and backwards, and against finite differences.
 
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 
 use super::*;
 
@@ -231,4 +231,34 @@ fn kernels_apply_to_f32_on_flex_alone() {
     let y = tanh(double.clone()).into_data().iter::<f64>().next().expect("one entry");
     let exact = double.into_data().iter::<f64>().next().expect("one entry").tanh();
     assert!((y - exact).abs() < 1e-12, "in the precision of f64");
+}
+
+#[test]
+fn values_are_written_in_place_only_where_nobody_else_looks() {
+    let values = numbers(12, 2);
+    for leaf in [false, true] {
+        let old = numbers(12, 1);
+        let place = old.as_ptr().cast();
+        let x = Tensor::<2>::from_data(TensorData::new(old, [3, 4]), &device());
+        let x = if leaf { x.require_grad() } else { x.inner() };
+        let new = with_values(x, &values);
+        assert_eq!((new.dims(), new.is_require_grad()), ([3, 4], leaf));
+
+        let shared = new.clone();
+        let other = with_values(new, &numbers(12, 3));
+        assert_eq!([host(shared.clone()), host(other)], [values.clone(), numbers(12, 3)]);
+        let shared = if leaf { shared.inner() } else { shared };
+        assert_eq!(shared.into_data().as_bytes().as_ptr(), place, "in the memory of x");
+    }
+    // A view whose entries do not lie one after the other, and other numbers than f32.
+    let turned = with_values(matrix(3, 4, 1).inner().transpose(), &values);
+    assert_eq!((turned.dims(), host(turned)), ([4, 3], values.clone()));
+    let exact = with_values(matrix(3, 4, 1).inner().cast(DType::F64), &values);
+    assert_eq!((exact.dtype(), host(exact)), (DType::F64, values));
+}
+
+#[test]
+#[should_panic(expected = "as many values as entries")]
+fn values_are_as_many_as_entries() {
+    with_values(matrix(3, 4, 1), &[1.0]);
 }

@@ -5,8 +5,10 @@
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
-    tensor::{DType, Gradients, Tensor, TensorData},
+    tensor::{DType, Gradients, Tensor},
 };
+use elegante_kernels::with_values;
+use replace_with::replace_with_or_abort;
 
 /// One parameter tensor: its path in the module and its shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,14 +104,13 @@ impl<M: Module> Parameters for M {
                 let (id, old, mapper) = param.consume();
                 let (values, rest) = self.0.split_at(old.shape().num_elements());
                 self.0 = rest;
-                let data = TensorData::new(values.to_vec(), old.shape());
-                let new = Tensor::from_data(data, (&old.device(), old.dtype()));
-                let new = if old.is_require_grad() { new.require_grad() } else { new };
-                Param::from_mapped_value(id, new, mapper)
+                Param::from_mapped_value(id, with_values(old, values), mapper)
             }
         }
+        assert!(self.count() <= flat.len(), "{} numbers are too few for this module", flat.len());
         let mut mapper = Unflatten(flat);
-        *self = self.clone().map(&mut mapper);
+        // Not a clone, beside which no parameter could be written to where it is.
+        replace_with_or_abort(self, |module| module.map(&mut mapper));
         mapper.0
     }
 }
@@ -137,11 +138,20 @@ pub fn flatten_gradients(module: &impl Parameters, gradients: &mut Gradients) ->
 /// The module with its parameters replaced by `flat`, each on the device where it was.
 ///
 /// # Panics
-/// When `flat` is not as long as [`flatten`] of this module: that is a mistake in the caller.
+/// As [`overwrite`].
 pub fn unflatten<P: Parameters>(mut module: P, flat: &[f32]) -> P {
+    overwrite(&mut module, flat);
+    module
+}
+
+/// Replaces the parameters of `module` by `flat`, each on the device where it was; what shares them with the
+/// module, as a clone of it does, keeps the old ones.
+///
+/// # Panics
+/// When `flat` is not as long as [`flatten`] of this module: that is a mistake in the caller.
+pub fn overwrite(module: &mut impl Parameters, flat: &[f32]) {
     let rest = module.take_flat(flat);
     assert!(rest.is_empty(), "{} numbers too many for this module", rest.len());
-    module
 }
 
 /// The parameters of `part`, with their names below `name`.

@@ -293,7 +293,7 @@ impl<M: Parameters + Clone> Learner<M> {
                 numbers.iter().try_for_each(|&x| finite(what, f64::from(x)).map(drop))?;
             }
         }
-        self.module = params::unflatten(self.module.clone(), &self.flat);
+        params::overwrite(&mut self.module, &self.flat);
         Ok(Descent { loss, grad_norm })
     }
 
@@ -329,7 +329,7 @@ impl<M: Parameters + Clone> Learner<M> {
 
     /// Puts other parameters into the module.
     pub(crate) fn replace(&mut self, flat: Vec<f32>) {
-        self.module = params::unflatten(self.module.clone(), &flat);
+        params::overwrite(&mut self.module, &flat);
         self.flat = flat;
     }
 }

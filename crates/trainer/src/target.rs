@@ -25,7 +25,7 @@ impl<M: Parameters + Clone> Target<M> {
         for (old, new) in self.flat.iter_mut().zip(online.parameters()) {
             *old = if kept > 0.0 { kept * *old + (1.0 - kept) * *new } else { *new };
         }
-        self.module = params::unflatten(self.module.clone(), &self.flat);
+        params::overwrite(&mut self.module, &self.flat);
     }
 
     /// Puts the weights on record.
@@ -45,7 +45,7 @@ impl<M: Parameters + Clone> Target<M> {
         checkpoint: &mut Checkpoint,
     ) -> Result<(), TrainError> {
         self.flat = checkpoint.take(name, self.flat.len())?;
-        self.module = params::unflatten(self.module.clone(), &self.flat);
+        params::overwrite(&mut self.module, &self.flat);
         Ok(())
     }
 }

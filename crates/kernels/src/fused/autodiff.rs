@@ -1,7 +1,7 @@
 //! The operations as nodes: burn applies the chain rule, and asks each for its local derivative.
 
 use burn::backend::{
-    Flex,
+    AutodiffBackend, Flex,
     autodiff::{
         Autodiff,
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -150,5 +150,9 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let target = target.into_primitive();
         let forward = |x| flex::mean_squared_error(&x, &target);
         node::<C, _>(x, forward, |slope, dy| flex::scaled(slope, &dy))
+    }
+
+    fn written(x: FloatTensor<Self>, values: &[f32]) -> FloatTensor<Self> {
+        <Self as AutodiffBackend>::from_inner(Flex::written(x.into_primitive(), values))
     }
 }

@@ -51,6 +51,14 @@ impl Kernels for Flex {
     fn mean_squared_error(x: FlexTensor, target: FlexTensor) -> FlexTensor {
         mean_squared_error(&x, &target).0
     }
+
+    fn written(mut x: FlexTensor, values: &[f32]) -> FlexTensor {
+        if let Some(entries) = entries_mut(&mut x) {
+            entries.copy_from_slice(values);
+            return x;
+        }
+        FlexTensor::from_data(TensorData::new(values.to_vec(), x.shape()))
+    }
 }
 
 /// The loss, and its derivative with respect to log π.
@@ -169,13 +177,17 @@ pub(super) fn recycle(x: FlexTensor) {
 /// Has `f` change the entries in row-major order: where they are if nobody else looks at them, else in a
 /// copy.
 fn update(mut x: FlexTensor, f: impl FnOnce(&mut [f32])) -> FlexTensor {
-    if let Some((start, end)) = x.layout().contiguous_offsets()
-        && let Some(storage) = x.try_storage_mut::<f32>()
-    {
-        f(&mut storage[start..end]);
+    if let Some(entries) = entries_mut(&mut x) {
+        f(entries);
         return x;
     }
     let mut values = entries(&x).into_owned();
     f(&mut values);
     FlexTensor::from_data(TensorData::new(values, x.shape()))
+}
+
+/// The entries in row-major order, to be overwritten, if nobody else looks at them.
+fn entries_mut(x: &mut FlexTensor) -> Option<&mut [f32]> {
+    let (start, end) = x.layout().contiguous_offsets()?;
+    Some(&mut x.try_storage_mut::<f32>()?[start..end])
 }

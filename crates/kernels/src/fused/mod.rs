@@ -39,6 +39,8 @@ pub(crate) trait Kernels: Backend {
     ) -> FloatTensor<Self>;
 
     fn mean_squared_error(x: FloatTensor<Self>, target: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn written(x: FloatTensor<Self>, values: &[f32]) -> FloatTensor<Self>;
 }
 
 /// `x` as a kernel takes it, if there are kernels for what is computed from it and they are wanted; else `x`
@@ -95,4 +97,8 @@ pub(crate) fn clipped_surrogate(
 
 pub(crate) fn mean_squared_error(x: DispatchTensor, target: Tensor<1>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as Kernels>::mean_squared_error(x, target.into_dispatch()))
+}
+
+pub(crate) fn written<const D: usize>(x: DispatchTensor, values: &[f32]) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as Kernels>::written(x, values))
 }
