@@ -5,11 +5,13 @@ mod composed;
 #[cfg(feature = "flex")]
 mod fused;
 mod switch;
+mod team;
 
 use burn::tensor::{Int, Tensor};
 
 pub use arithmetic::{AdamStep, all_finite, instruction_set, norm};
 pub use switch::{Instructions, fused, instructions, set_fused, set_instructions};
+pub use team::{Task, Team};
 
 /// The nonlinearity f of a layer y = f(x W + b).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -93,6 +93,24 @@ fn layers() {
     }
 }
 
+#[test]
+fn layers_have_the_same_bits_with_a_team() {
+    let outcome = |(rows, inputs, outputs)| {
+        let (x, w, b) = (matrix(rows, inputs, 1), matrix(inputs, outputs, 2), vector(outputs, 3));
+        let y = dense(x.clone(), w.clone(), b.clone(), Activation::Tanh);
+        let gradients = differentiate(y.clone());
+        let of = [gradient(&x, &gradients), gradient(&w, &gradients), gradient(&b, &gradients)];
+        (host(y), of)
+    };
+    for shape in [(40, 33, 70), (5, 64, 64), (7, 300, 3), (200, 3, 40), (1, 80, 90)] {
+        let alone = outcome(shape);
+        for threads in [1, 2, 3, 5] {
+            let shared = Team::new(threads).lend(|| outcome(shape));
+            assert_eq!(shared, alone, "{shape:?} on {threads} threads");
+        }
+    }
+}
+
 /// A leaf of a new graph.
 trait Leaf {
     fn autodiff_leaf(self) -> Self;

@@ -1,22 +1,13 @@
-//! Further threads, for parts of an update that know nothing of each other.
+//! Whether several threads are quicker than one, which is tried out while they work.
 
 use std::{
     cell::Cell,
-    fmt,
-    sync::mpsc::{Receiver, Sender, TryRecvError, channel},
-    thread,
     time::{Duration, Instant},
 };
 
-type Job = Box<dyn FnOnce() + Send>;
+use elegante_kernels::Team;
 
-/// What one thread is to do.
-pub(crate) type Task<T> = Box<dyn FnOnce() -> T + Send>;
-
-/// How long a thread looks for what it waits for before it sleeps. An update of a small network needs the
-/// others every fraction of a millisecond; waking them each time would take as long as their part of the
-/// work.
-const PATIENCE: Duration = Duration::from_micros(200);
+pub(crate) use elegante_kernels::Task;
 
 /// Calls of a trial.
 const TRIAL: u32 = 8;
@@ -25,15 +16,12 @@ const TRIAL: u32 = 8;
 const SOON: u32 = 512;
 /// Calls until the next trial, at most.
 const LATE: u32 = 1 << 16;
-/// Threads, at most.
-const MOST: usize = 256;
 
 /// One thread, or several where that is quicker, which is tried out from time to time: what comes out is the
 /// same either way.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Crew {
-    /// What each of the other threads is to do. It ends when the last of these is dropped.
-    mates: Vec<Sender<Job>>,
+    team: Team,
     pace: Cell<Pace>,
 }
 
@@ -99,17 +87,10 @@ impl Pace {
     }
 }
 
-impl fmt::Debug for Crew {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Crew of {}", self.threads())
-    }
-}
-
 impl Crew {
     /// The calling thread, and as many others as make `threads`, or as the system has to give.
     pub(crate) fn new(threads: usize) -> Self {
-        let mates = (1..threads.min(MOST)).map_while(|_| mate()).collect();
-        Self { mates, pace: Cell::new(Pace::START) }
+        Self { team: Team::new(threads), pace: Cell::new(Pace::START) }
     }
 
     /// The calling thread by itself.
@@ -119,7 +100,7 @@ impl Crew {
 
     /// Threads, the calling one among them.
     pub(crate) fn threads(&self) -> usize {
-        self.mates.len() + 1
+        self.team.threads()
     }
 
     /// Does all of `tasks`, each on a thread of its own if that is quicker, and returns what they return,
@@ -128,95 +109,45 @@ impl Crew {
     /// # Panics
     /// Where one of them does, or when there are more of them than threads: that is a mistake in the caller.
     pub(crate) fn all<T: Send + 'static>(&self, tasks: Vec<Task<T>>) -> Vec<T> {
-        assert!(tasks.len() <= self.threads(), "{} tasks for {self:?}", tasks.len());
-        let one_by_one = |tasks: Vec<Task<T>>| tasks.into_iter().map(|task| task()).collect();
         if tasks.len() < 2 {
             return one_by_one(tasks);
         }
+        self.paced(|team| match team {
+            Some(team) => team.all(tasks),
+            None => one_by_one(tasks),
+        })
+    }
+
+    /// Does `work`, with the rows of large layers shared among the threads if that is quicker.
+    pub(crate) fn lend<T>(&self, work: impl FnOnce() -> T) -> T {
+        if self.threads() == 1 {
+            return work();
+        }
+        self.paced(|team| match team {
+            Some(team) => team.lend(work),
+            None => work(),
+        })
+    }
+
+    /// Does `work`, with the team if that is quicker, and notes how long it took.
+    fn paced<T>(&self, work: impl FnOnce(Option<&Team>) -> T) -> T {
         let (began, pace) = (Instant::now(), self.pace.get());
-        let results = match pace.now {
-            Phase::TryOne | Phase::One => one_by_one(tasks),
-            Phase::TryAll | Phase::All => side_by_side(&self.mates, tasks),
+        let result = match pace.now {
+            Phase::TryOne | Phase::One => work(None),
+            Phase::TryAll | Phase::All => work(Some(&self.team)),
         };
         self.pace.set(pace.after(began.elapsed()));
-        results
+        result
     }
 }
 
-/// A thread that does what it is sent.
-fn mate() -> Option<Sender<Job>> {
-    let (sender, jobs) = channel::<Job>();
-    let mate = thread::Builder::new().name("elegante-mate".into());
-    let started = mate.spawn(move || {
-        while let Some(job) = receive(&jobs) {
-            job();
-        }
-    });
-    started.ok().map(|_| sender)
-}
-
-/// The first task on the calling thread, each other one on one of the `mates`.
-fn side_by_side<T: Send + 'static>(mates: &[Sender<Job>], tasks: Vec<Task<T>>) -> Vec<T> {
-    let mut tasks = tasks.into_iter();
-    let first = tasks.next();
-    let others: Vec<_> = tasks
-        .zip(mates)
-        .map(|(task, mate)| {
-            let (done, result) = channel();
-            let job: Job = Box::new(move || {
-                // Nobody waits for the result any more where another task has panicked.
-                let _ = done.send(task());
-            });
-            if let Err(job) = mate.send(job) {
-                // That thread has died of an earlier job's panic.
-                job.0();
-            }
-            result
-        })
-        .collect();
-    let first = first.map(|task| task());
-    let others = others.iter().map(|result| receive(result).expect("no other thread panicked"));
-    first.into_iter().chain(others).collect()
-}
-
-/// The next message, or `None` when there will be none.
-fn receive<T>(from: &Receiver<T>) -> Option<T> {
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE {
-        for _ in 0..64 {
-            match from.try_recv() {
-                Ok(message) => return Some(message),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => std::hint::spin_loop(),
-            }
-        }
-        // Whoever has something to do comes first.
-        thread::yield_now();
-    }
-    from.recv().ok()
+fn one_by_one<T>(tasks: Vec<Task<T>>) -> Vec<T> {
+    tasks.into_iter().map(|task| task()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ids(crew: &Crew) -> Vec<thread::ThreadId> {
-        let id = || -> Task<_> { Box::new(|| thread::current().id()) };
-        side_by_side(&crew.mates, (0..crew.threads()).map(|_| id()).collect())
-    }
-
-    #[test]
-    fn every_thread_does_one_task() {
-        let crew = Crew::new(3);
-        for _ in 0..100 {
-            let ids = ids(&crew);
-            assert_eq!(ids[0], thread::current().id());
-            assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[2] != ids[0]);
-        }
-        thread::sleep(3 * PATIENCE);
-        assert_ne!(ids(&crew)[1], thread::current().id(), "asleep, and awake again");
-        assert_eq!([0, 1].map(|threads| Crew::new(threads).threads()), [1, 1]);
-    }
 
     fn numbers(n: u32) -> Vec<Task<u32>> {
         (0..n).map(|i| Box::new(move || i) as Task<u32>).collect()
@@ -230,6 +161,7 @@ mod tests {
             assert_eq!(crew.all(numbers(n)), (0..n).collect::<Vec<_>>());
         }
         assert_eq!(Crew::alone().all(numbers(1)), [0]);
+        assert!((0..3 * SOON).all(|i| crew.lend(|| i) == i));
     }
 
     /// Which phases follow, calls taking as long as `one` and `all` say: `(phase, calls)`.
@@ -275,17 +207,5 @@ mod tests {
             }
             assert_eq!((pace.now, pace.left), (Phase::All, SOON), "call {slow}");
         }
-    }
-
-    #[test]
-    fn a_panic_there_is_a_panic_here_and_work_goes_on_without() {
-        let crew = Crew::new(2);
-        let tasks: Vec<Task<u32>> = vec![Box::new(|| 1), Box::new(|| panic!("on purpose"))];
-        let both = || side_by_side(&crew.mates, tasks);
-        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(both)).is_err());
-        while crew.mates[0].send(Box::new(|| {})).is_ok() {
-            thread::yield_now();
-        }
-        assert_eq!(side_by_side(&crew.mates, numbers(2)), [0, 1]);
     }
 }

@@ -42,6 +42,21 @@ fn neither_the_day_nor_the_number_of_threads_changes_a_run() {
 }
 
 #[test]
+fn nor_does_it_where_the_rows_of_wide_layers_are_shared_among_threads() {
+    let place = Place::new();
+    for algo in ["sac", "td3"] {
+        let wide =
+            "--set network.hidden=[256,256] --set eval_episodes=2 --steps 60 --seed 3 --force";
+        let sets = format!("--set {algo}.learning_starts=20 --set {algo}.batch_size=256 {wide}");
+        for (run, threads) in [("one", 1), ("two", 2), ("three", 3)] {
+            let args = format!("--algo {algo} --threads {threads} --out {run} {sets} --quiet");
+            place.ok(&format!("train Pendulum-v1 {args}"));
+        }
+        ["two", "three"].into_iter().for_each(|other| assert_same(&place, "one", other));
+    }
+}
+
+#[test]
 fn the_configuration_of_a_run_reproduces_it() {
     let place = Place::new();
     let more = "--steps 3000 --seed 11 --kernels portable --set ppo.normalize_observations=true \

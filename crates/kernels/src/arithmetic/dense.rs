@@ -1,5 +1,7 @@
 //! A fully connected layer y = f(x W + b), and its derivatives.
 
+use std::ops::Range;
+
 use super::{
     functions::{relu_backward, tanh_backward, tanh_of},
     machine::{Lanes, Machine, Work, best},
@@ -13,6 +15,18 @@ pub(crate) struct Shape {
     pub(crate) rows: usize,
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
+}
+
+impl Shape {
+    /// Products of each of its three matrix products.
+    pub(crate) fn products(self) -> usize {
+        self.rows.saturating_mul(self.inputs).saturating_mul(self.outputs)
+    }
+
+    /// The same layer for the rows of a part.
+    pub(crate) fn part(self, rows: &Range<usize>) -> Self {
+        Self { rows: rows.len(), ..self }
+    }
 }
 
 /// y = f(x W + b).
@@ -38,7 +52,9 @@ impl Work for Layer<'_> {
     fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, machine: M) -> Vec<f32> {
         let Shape { rows, inputs, outputs } = self.shape;
         let (a, b, bias) = (self.x, self.w, self.b);
-        let product = Product { rows, inner: inputs, columns: outputs, a, b, flipped: false, bias };
+        let (inner, columns, flipped) = (inputs, outputs, false);
+        let product =
+            Product { rows, before: 0, height: rows, inner, columns, a, b, flipped, bias };
         let mut y = product.compute::<M, HIGH, ACROSS, false>(machine);
         match self.f {
             Activation::Identity => {}
@@ -64,38 +80,58 @@ pub(crate) fn through_activation(y: &[f32], dy: &mut [f32], f: Activation) {
     }
 }
 
-/// dW = xᵀ dz and db = Σ dz over the rows.
-pub(crate) fn parameter_gradients(x: &[f32], dz: &[f32], shape: Shape) -> (Vec<f32>, Vec<f32>) {
-    best(ParameterGradients { x, dz, shape })
+/// Some rows of dW = xᵀ dz, which has as many as the layer has inputs.
+pub(crate) fn weight_gradient(x: &[f32], dz: &[f32], shape: Shape, rows: Range<usize>) -> Vec<f32> {
+    best(WeightGradient { x, dz, shape, rows })
 }
 
 #[derive(Clone)]
-struct ParameterGradients<'a> {
+struct WeightGradient<'a> {
     x: &'a [f32],
+    dz: &'a [f32],
+    shape: Shape,
+    rows: Range<usize>,
+}
+
+impl Work for WeightGradient<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, machine: M) -> Vec<f32> {
+        let Shape { rows: inner, inputs, outputs } = self.shape;
+        let (x, dz, flipped, bias) = (self.x, self.dz, false, &[][..]);
+        // The transpose of dW where its rows are wider: the same sums in the same order.
+        let whole = self.rows.len() == inputs;
+        if whole && outputs < inputs.min(ACROSS * M::Wide::COUNT) {
+            let (rows, before, height, columns, a, b) = (outputs, 0, outputs, inputs, dz, x);
+            let product = Product { rows, before, height, inner, columns, a, b, flipped, bias };
+            let dw = product.compute::<M, HIGH, ACROSS, true>(machine);
+            return transpose(machine, &dw, inputs);
+        }
+        let (rows, before, height, columns, a, b) =
+            (self.rows.len(), self.rows.start, inputs, outputs, x, dz);
+        let product = Product { rows, before, height, inner, columns, a, b, flipped, bias };
+        product.compute::<M, HIGH, ACROSS, true>(machine)
+    }
+}
+
+/// db = Σ dz over the rows.
+pub(crate) fn bias_gradient(dz: &[f32], shape: Shape) -> Vec<f32> {
+    best(BiasGradient { dz, shape })
+}
+
+#[derive(Clone)]
+struct BiasGradient<'a> {
     dz: &'a [f32],
     shape: Shape,
 }
 
-impl Work for ParameterGradients<'_> {
-    type Output = (Vec<f32>, Vec<f32>);
+impl Work for BiasGradient<'_> {
+    type Output = Vec<f32>;
 
     #[inline(always)]
-    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(
-        self,
-        machine: M,
-    ) -> (Vec<f32>, Vec<f32>) {
-        let Shape { rows, inputs, outputs } = self.shape;
-        let [x, dz] = [(self.x, inputs), (self.dz, outputs)];
-        // dW or its transpose, whichever has the wider rows: the same sums in the same order.
-        let upright = outputs >= inputs.min(ACROSS * M::Wide::COUNT);
-        let ((a, high), (b, wide)) = if upright { (x, dz) } else { (dz, x) };
-        let (inner, columns) = (rows, wide);
-        let product = Product { rows: high, inner, columns, a, b, flipped: false, bias: &[] };
-        let mut dw = product.compute::<M, HIGH, ACROSS, true>(machine);
-        if !upright {
-            dw = transpose(machine, &dw, inputs);
-        }
-        (dw, column_sums(self.dz, outputs))
+    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) -> Vec<f32> {
+        column_sums(self.dz, self.shape.outputs)
     }
 }
 
@@ -152,15 +188,10 @@ impl Work for InputGradient<'_> {
     #[inline(always)]
     fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, machine: M) -> Vec<f32> {
         let Shape { rows, inputs, outputs } = self.shape;
-        let product = Product {
-            rows,
-            inner: outputs,
-            columns: inputs,
-            a: self.dz,
-            b: self.w,
-            flipped: true,
-            bias: &[],
-        };
+        let (inner, columns, a, b) = (outputs, inputs, self.dz, self.w);
+        let (flipped, bias) = (true, &[][..]);
+        let product =
+            Product { rows, before: 0, height: rows, inner, columns, a, b, flipped, bias };
         product.compute::<M, HIGH, ACROSS, false>(machine)
     }
 }
@@ -215,7 +246,8 @@ mod tests {
             let (b, dz) = (&numbers(outputs, 3), &numbers(rows * outputs, 4));
             let at = |m: &[f32], width: usize, i: usize, j: usize| f64::from(m[i * width + j]);
             let layers = every_way(&Layer { x, w, b, shape, f: Activation::Identity });
-            let gradients = every_way(&ParameterGradients { x, dz, shape });
+            let gradients = every_way(&WeightGradient { x, dz, shape, rows: 0..inputs });
+            let sums = every_way(&BiasGradient { dz, shape });
             let inputs_gradients = every_way(&InputGradient { dz, w, shape });
             for (way, y) in &layers {
                 for (i, y) in y.iter().enumerate() {
@@ -224,13 +256,22 @@ mod tests {
                     close(way, *y, (s + f64::from(b[c]), m));
                 }
             }
-            for (way, (dw, db)) in &gradients {
+            for (way, dw) in &gradients {
                 for (i, dw) in dw.iter().enumerate() {
                     let (r, c) = (i / outputs, i % outputs);
                     close(way, *dw, sum(rows, |k| at(x, inputs, k, r) * at(dz, outputs, k, c)));
                 }
+            }
+            for (way, db) in &sums {
                 for (c, db) in db.iter().enumerate() {
                     close(way, *db, sum(rows, |k| at(dz, outputs, k, c)));
+                }
+            }
+            for cut in [inputs / 3, inputs - inputs / 4] {
+                let part = |rows| every_way(&WeightGradient { x, dz, shape, rows });
+                let parts = part(0..cut).into_iter().zip(part(cut..inputs));
+                for (((_, above), (_, below)), (way, whole)) in parts.zip(&gradients) {
+                    assert_eq!([above, below].concat(), *whole, "{way}, {shape:?} cut at {cut}");
                 }
             }
             for (way, dx) in &inputs_gradients {
@@ -260,11 +301,12 @@ mod tests {
                 assert_eq!(y, b.repeat(5), "{way}");
             }
             let no_rows = Shape { rows: 0, inputs: 3, outputs };
-            let nothing = (vec![0.0; 3 * outputs], vec![0.0; outputs]);
-            for (way, gradients) in
-                every_way(&ParameterGradients { x: &[], dz: &[], shape: no_rows })
-            {
-                assert_eq!(gradients, nothing, "{way}");
+            let of_weights = WeightGradient { x: &[], dz: &[], shape: no_rows, rows: 0..3 };
+            for (way, dw) in every_way(&of_weights) {
+                assert_eq!(dw, vec![0.0; 3 * outputs], "{way}");
+            }
+            for (way, db) in every_way(&BiasGradient { dz: &[], shape: no_rows }) {
+                assert_eq!(db, vec![0.0; outputs], "{way}");
             }
             let w = &numbers(3 * outputs, 2);
             assert!(layer(&[], w, b, no_rows, f).is_empty());

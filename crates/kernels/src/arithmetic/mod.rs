@@ -19,7 +19,9 @@ mod tile;
 mod vectors;
 
 #[cfg(feature = "flex")]
-pub(crate) use dense::{Shape, input_gradient, layer, parameter_gradients, through_activation};
+pub(crate) use dense::{
+    Shape, bias_gradient, input_gradient, layer, through_activation, weight_gradient,
+};
 #[cfg(feature = "flex")]
 pub(crate) use functions::tanh;
 pub use machine::instruction_set;

@@ -33,10 +33,14 @@ const THIN: usize = 4;
 #[derive(Clone, Copy)]
 pub(crate) struct Product<'a> {
     pub(crate) rows: usize,
+    /// Rows of A that are left out before these, and all that it has, where it is transposed; else 0 and
+    /// `rows`.
+    pub(crate) before: usize,
+    pub(crate) height: usize,
     /// Length of the sums.
     pub(crate) inner: usize,
     pub(crate) columns: usize,
-    /// `[rows, inner]`; or, transposed, `[inner, rows]`.
+    /// `[rows, inner]`; or, transposed, `[inner, height]`.
     pub(crate) a: &'a [f32],
     /// `[inner, columns]`; or, flipped, `[columns, inner]`.
     pub(crate) b: &'a [f32],
@@ -45,7 +49,7 @@ pub(crate) struct Product<'a> {
     pub(crate) bias: &'a [f32],
 }
 
-/// Rows of C that are being computed, and the products that are being added.
+/// Rows of A, the products of them that are being added, and the rows of C that they are added to.
 struct Band<'a> {
     rows: Range<usize>,
     ks: Range<usize>,
@@ -126,8 +130,9 @@ impl Product<'_> {
         }
         self.pack(machine, LAST, columns.last.clone(), &mut last);
         for row in (0..self.rows).step_by(BAND) {
-            let rows = row..self.rows.min(row + BAND);
-            let end = rows.end * self.columns;
+            let high = BAND.min(self.rows - row);
+            let rows = self.before + row..self.before + row + high;
+            let end = (row + high) * self.columns;
             c.resize(c.len().max(end), 0.0);
             let c = &mut c[row * self.columns..end];
             for first in (0..self.inner).step_by(BLOCK) {
@@ -234,7 +239,7 @@ impl Product<'_> {
             let factors = self.factors(self.b, self.columns, from);
             let start = self.start(ks.start);
             let mut panel = Panel { c, c_row: self.columns, from, start };
-            tile::<L, M, R, TRANSPOSED>(lanes, factors, ks.clone(), (0, 0), &mut panel);
+            tile::<L, M, R, TRANSPOSED>(lanes, factors, ks.clone(), (0, self.before), &mut panel);
         }
     }
 
@@ -300,8 +305,8 @@ impl Product<'_> {
 
     #[inline(always)]
     fn factors<'a>(&'a self, b: &'a [f32], b_row: usize, from: usize) -> Factors<'a> {
-        let &Product { a, rows, inner, .. } = self;
-        Factors { a, rows, inner, b, b_row, from }
+        let &Product { a, height, inner, .. } = self;
+        Factors { a, rows: height, inner, b, b_row, from }
     }
 
     /// Appends some columns of B, `width` by `width`, `[panels, inner, width]`, with zeros at the end.

@@ -1,6 +1,6 @@
 //! Forward and backward passes on burn-flex's tensors.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use burn::{
     backend::{Flex, TensorMetadata, flex::FlexTensor},
@@ -11,12 +11,16 @@ use super::Kernels;
 use crate::{
     Activation,
     arithmetic::{self, Shape},
+    team::by_rows,
 };
 
 impl Kernels for Flex {
     fn dense(x: FlexTensor, w: FlexTensor, b: FlexTensor, f: Activation) -> FlexTensor {
         let shape = layer_shape(&x, &w);
-        let y = arithmetic::layer(&entries(&x), &entries(&w), &entries(&b), shape, f);
+        let y = by_rows(shape.rows, shape.products(), move |rows| {
+            let (x, shape) = (&entries(&x)[of(&rows, shape.inputs)], shape.part(&rows));
+            arithmetic::layer(x, &entries(&w), &entries(&b), shape, f)
+        });
         matrix(y, [shape.rows, shape.outputs])
     }
 
@@ -91,7 +95,11 @@ pub(super) fn through_activation(y: &FlexTensor, dy: FlexTensor, f: Activation) 
 pub(super) fn parameter_gradients(x: &FlexTensor, dz: &FlexTensor) -> (FlexTensor, FlexTensor) {
     let ([rows, inputs], [_, outputs]) = (dims(x), dims(dz));
     let shape = Shape { rows, inputs, outputs };
-    let (dw, db) = arithmetic::parameter_gradients(&entries(x), &entries(dz), shape);
+    let db = arithmetic::bias_gradient(&entries(dz), shape);
+    let (x, dz) = (x.clone(), dz.clone());
+    let dw = by_rows(inputs, shape.products(), move |rows| {
+        arithmetic::weight_gradient(&entries(&x), &entries(&dz), shape, rows)
+    });
     (matrix(dw, [inputs, outputs]), vector(db))
 }
 
@@ -99,7 +107,12 @@ pub(super) fn parameter_gradients(x: &FlexTensor, dz: &FlexTensor) -> (FlexTenso
 pub(super) fn input_gradient(dz: &FlexTensor, w: &FlexTensor) -> FlexTensor {
     let ([rows, outputs], [inputs, _]) = (dims(dz), dims(w));
     let shape = Shape { rows, inputs, outputs };
-    matrix(arithmetic::input_gradient(&entries(dz), &entries(w), shape), [rows, inputs])
+    let (dz, w) = (dz.clone(), w.clone());
+    let dx = by_rows(rows, shape.products(), move |rows| {
+        let (dz, shape) = (&entries(&dz)[of(&rows, shape.outputs)], shape.part(&rows));
+        arithmetic::input_gradient(dz, &entries(&w), shape)
+    });
+    matrix(dx, [rows, inputs])
 }
 
 /// dx of log softmax, whose output is `y`.
@@ -124,6 +137,11 @@ pub(super) fn entropy_backward(log_p: &FlexTensor, dy: &FlexTensor) -> FlexTenso
 pub(super) fn scaled(slope: FlexTensor, dy: &FlexTensor) -> FlexTensor {
     let dy = entries(dy)[0];
     update(slope, |slope| slope.iter_mut().for_each(|s| *s *= dy))
+}
+
+/// Where the entries of some rows are, `width` long each.
+fn of(rows: &Range<usize>, width: usize) -> Range<usize> {
+    rows.start * width..rows.end * width
 }
 
 fn layer_shape(x: &FlexTensor, w: &FlexTensor) -> Shape {

@@ -14,6 +14,7 @@ use super::{Batch, Evidence, Failed, Learnt, Method, Setup, Watched};
 use crate::{
     GuardConfig, TrainError,
     checkpoint::Checkpoint,
+    crew::Crew,
     inspect::Inspected,
     memory::Wanted,
     metrics::{Episode, Means},
@@ -153,6 +154,7 @@ pub(super) struct OffPolicy<A> {
     streams: Vec<EnvRng>,
     /// What minibatches are drawn with.
     drawing: EnvRng,
+    crew: Crew,
 }
 
 /// What the rounds of an update have come to.
@@ -172,7 +174,7 @@ impl<A: Agent> OffPolicy<A> {
         setup: Setup<'_>,
         replaying: Replaying,
     ) -> Result<Self, TrainError> {
-        let Setup { envs, policy, guard, seed, steps, .. } = setup;
+        let Setup { envs, policy, guard, seed, steps, threads, .. } = setup;
         let (lanes, width) = (envs.len(), policy.observation);
         let (setting, capacity) = replaying.buffer_size;
         // A run never fills more than it has steps.
@@ -186,7 +188,8 @@ impl<A: Agent> OffPolicy<A> {
         buffer.stand(&world.out.observations, world.masks(agent.head())?);
         let streams = (0..lanes).map(|lane| stream(seed, Purpose::Action, lane as u64)).collect();
         let drawing = stream(seed, Purpose::Replay, 0);
-        Ok(Self { agent, replaying, guard, world, width, buffer, streams, drawing })
+        let crew = Crew::new(threads);
+        Ok(Self { agent, replaying, guard, world, width, buffer, streams, drawing, crew })
     }
 
     /// Rounds of acting and learning until there is something to tell.
@@ -211,7 +214,8 @@ impl<A: Agent> OffPolicy<A> {
             for _ in 0..gradient_steps {
                 all.drawn.push(self.draw(left));
                 let batch = &all.drawn[all.drawn.len() - 1];
-                let errors = self.agent.learn(batch, Moment { left, update }, &mut all.means)?;
+                let (at, means) = (Moment { left, update }, &mut all.means);
+                let errors = self.crew.lend(|| self.agent.learn(batch, at, means))?;
                 self.buffer.prioritize(&batch.rows, &errors);
             }
         }
