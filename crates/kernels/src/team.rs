@@ -107,8 +107,10 @@ pub(crate) fn by_rows(
     products: usize,
     work: impl Fn(Range<usize>) -> Vec<f32> + Clone + Send + 'static,
 ) -> Vec<f32> {
-    let team = LENT.with_borrow(Clone::clone);
-    let parts = team.as_ref().map_or(1, |team| team.threads().min(products / WORTH).min(rows));
+    let parts = rows.min(products / WORTH);
+    // Most layers are small, and don't look for a team.
+    let team = if parts > 1 { LENT.with_borrow(Clone::clone) } else { None };
+    let parts = parts.min(team.as_ref().map_or(1, |team| team.threads()));
     let Some(team) = team.filter(|_| parts > 1) else { return work(0..rows) };
     let task = |part| -> Task<Vec<f32>> {
         let (work, part) = (work.clone(), part * rows / parts..(part + 1) * rows / parts);
