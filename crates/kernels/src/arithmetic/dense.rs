@@ -99,19 +99,18 @@ impl Work for WeightGradient<'_> {
     #[inline(always)]
     fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, machine: M) -> Vec<f32> {
         let Shape { rows: inner, inputs, outputs } = self.shape;
-        let (x, dz, flipped, bias) = (self.x, self.dz, false, &[][..]);
-        // The transpose of dW where its rows are wider: the same sums in the same order.
+        // dW or its transpose, whichever has the wider rows: the same sums in the same order.
         let whole = self.rows.len() == inputs;
-        if whole && outputs < inputs.min(ACROSS * M::Wide::COUNT) {
-            let (rows, before, height, columns, a, b) = (outputs, 0, outputs, inputs, dz, x);
-            let product = Product { rows, before, height, inner, columns, a, b, flipped, bias };
-            let dw = product.compute::<M, HIGH, ACROSS, true>(machine);
-            return transpose(machine, &dw, inputs);
-        }
-        let (rows, before, height, columns, a, b) =
-            (self.rows.len(), self.rows.start, inputs, outputs, x, dz);
+        let upright = !whole || outputs >= inputs.min(ACROSS * M::Wide::COUNT);
+        let (rows, before, height, columns, a, b) = if upright {
+            (self.rows.len(), self.rows.start, inputs, outputs, self.x, self.dz)
+        } else {
+            (outputs, 0, outputs, inputs, self.dz, self.x)
+        };
+        let (flipped, bias) = (false, &[][..]);
         let product = Product { rows, before, height, inner, columns, a, b, flipped, bias };
-        product.compute::<M, HIGH, ACROSS, true>(machine)
+        let dw = product.compute::<M, HIGH, ACROSS, true>(machine);
+        if upright { dw } else { transpose(machine, &dw, inputs) }
     }
 }
 
