@@ -56,6 +56,11 @@ impl Team {
         self.mates.len() + 1
     }
 
+    /// Threads that the calling one's operations may use: those of the team that it is [lent](Self::lend), or itself.
+    pub fn lent() -> usize {
+        LENT.with_borrow(|team| team.as_ref().map_or(1, |team| team.threads()))
+    }
+
     /// Does all of `tasks`, the first on the calling thread and each other one on a thread of its own, and
     /// returns what they return, in their order.
     ///

@@ -161,7 +161,16 @@ mod tests {
             assert_eq!(crew.all(numbers(n)), (0..n).collect::<Vec<_>>());
         }
         assert_eq!(Crew::alone().all(numbers(1)), [0]);
-        assert!((0..3 * SOON).all(|i| crew.lend(|| i) == i));
+    }
+
+    #[test]
+    fn the_team_is_lent_where_several_are_tried_or_quicker() {
+        let crew = Crew::new(3);
+        for _ in 0..3 * SOON {
+            let several = matches!(crew.pace.get().now, Phase::TryAll | Phase::All);
+            assert_eq!(crew.lend(Team::lent), if several { 3 } else { 1 });
+        }
+        assert_eq!(Crew::alone().lend(Team::lent), 1);
     }
 
     /// Which phases follow, calls taking as long as `one` and `all` say: `(phase, calls)`.
