@@ -18,7 +18,7 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Products of each of its three matrix products.
+    /// Multiplications in each of its three matrix products.
     pub(crate) fn products(self) -> usize {
         self.rows.saturating_mul(self.inputs).saturating_mul(self.outputs)
     }

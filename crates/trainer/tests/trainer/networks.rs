@@ -1,13 +1,16 @@
 //! Networks of somebody's own, in every algorithm.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use burn::{
     module::{Module, Param},
     nn::Linear,
     tensor::{Device, Tensor, TensorData},
 };
 use elegante_env::EnvRng;
+use elegante_kernels::Team;
 use elegante_policy::{AnyNetwork, DeviceChoice, Network, Policy, tanh};
-use elegante_trainer::{Continuous, TrainConfig, Trainer};
+use elegante_trainer::{Algorithm, Continuous, DqnConfig, RunConfig, TrainConfig, Trainer};
 
 use crate::worlds::{Range, a2c, cartpole, config, finish, ppo};
 
@@ -106,6 +109,46 @@ fn a_network_of_ones_own_learns_resumes_and_is_saved_in_every_algorithm() {
         assert_eq!(loaded.to_safetensors().unwrap(), told.policy);
         let other = wide(5, outputs, &mut EnvRng::new(99), &device);
         assert!(Policy::from_safetensors_with(&told.policy, other, &device).is_err());
+    }
+}
+
+/// The most threads that any of the next ones was told to use.
+static LENT: AtomicUsize = AtomicUsize::new(0);
+
+/// Notes how many threads its layers may use.
+#[derive(Module, Debug)]
+struct Noting {
+    net: Wide,
+}
+
+impl Network for Noting {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        LENT.fetch_max(Team::lent(), Ordering::Relaxed);
+        self.net.forward(x)
+    }
+}
+
+fn noting(inputs: usize, outputs: usize, rng: &mut EnvRng, device: &Device) -> AnyNetwork {
+    let inner = linear([inputs, 6], rng, device);
+    AnyNetwork::new(Noting { net: Wide { inner, out: linear([inputs + 6, outputs], rng, device) } })
+}
+
+#[test]
+fn what_learns_from_replay_has_as_many_threads_as_the_run() {
+    let dqn = DqnConfig {
+        learning_starts: 10,
+        train_freq: 1,
+        gradient_steps: 1,
+        batch_size: 8,
+        ..DqnConfig::default()
+    };
+    for threads in [1, 3] {
+        LENT.store(0, Ordering::Relaxed);
+        let run = RunConfig { steps: 100, lanes: 1, threads, ..RunConfig::default() };
+        let algorithm = Algorithm::Dqn(dqn.clone());
+        let config = TrainConfig { run, algorithm, ..TrainConfig::default() };
+        finish(&mut Trainer::with_networks(config, cartpole, noting).unwrap());
+        assert_eq!(LENT.load(Ordering::Relaxed), threads);
     }
 }
 
