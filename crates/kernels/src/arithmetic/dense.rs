@@ -9,6 +9,10 @@ use super::{
 };
 use crate::Activation;
 
+/// Weights of a layer from which on it is worth a look whether rows of its gradient are zeros: beside so many
+/// products for each row, the look is one part in a hundred.
+const WIDE: usize = if cfg!(test) { 64 } else { 1 << 14 };
+
 /// What goes in and what comes out of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -169,9 +173,28 @@ fn sums_from<const N: usize>(m: &[f32], columns: usize, from: usize) -> [f32; N]
     sums
 }
 
-/// dx = dz Wᵀ.
+/// dx = dz Wᵀ. Rows of zeros in dz are passed over if there are enough of them: a minimum of two networks,
+/// as in SAC's loss, sends all of a row's gradient to one of the two. What W has that is not finite does not
+/// get into the zeros of such a row.
 pub(crate) fn input_gradient(dz: &[f32], w: &[f32], shape: Shape) -> Vec<f32> {
-    best(InputGradient { dz, w, shape })
+    let Shape { rows, inputs, outputs } = shape;
+    if inputs * outputs < WIDE {
+        return best(InputGradient { dz, w, shape });
+    }
+    let counts = |row: &&[f32]| row.iter().any(|dz| *dz != 0.0);
+    let live = dz.chunks_exact(outputs).filter(counts).count();
+    if rows - live < rows.div_ceil(8) {
+        return best(InputGradient { dz, w, shape });
+    }
+    let mut picked = Vec::with_capacity(live * outputs);
+    dz.chunks_exact(outputs).filter(counts).for_each(|row| picked.extend_from_slice(row));
+    let shape = Shape { rows: live, ..shape };
+    let picked_dx = best(InputGradient { dz: &picked, w, shape });
+    let mut dx = vec![0.0; rows * inputs];
+    let places = dz.chunks_exact(outputs).zip(dx.chunks_exact_mut(inputs));
+    let places = places.filter(|(dz, _)| counts(dz)).map(|(_, dx)| dx);
+    places.zip(picked_dx.chunks_exact(inputs)).for_each(|(to, from)| to.copy_from_slice(from));
+    dx
 }
 
 #[derive(Clone)]
@@ -332,6 +355,31 @@ mod tests {
             assert_eq!(parts.iter().flat_map(|part| part.0.clone()).collect::<Vec<_>>(), whole);
             assert_eq!(parts.iter().flat_map(|part| part.1.clone()).collect::<Vec<_>>(), whole_dx);
         }
+    }
+
+    #[test]
+    fn rows_of_zeros_are_passed_over_and_the_bits_are_those_of_all_rows() {
+        let (rows, inputs, outputs) = (19, 70, 81);
+        let (w, b) = (numbers(inputs * outputs, 1), &[0.0; 70]);
+        let shape = Shape { rows, inputs, outputs };
+        for every in [1, 2, 3, 9, 40] {
+            let mut dz = numbers(rows * outputs, 2);
+            for (i, row) in dz.chunks_exact_mut(outputs).enumerate().step_by(every) {
+                row.fill(if i % 2 == 0 { 0.0 } else { -0.0 });
+            }
+            // One number is enough for a row to count.
+            dz[outputs * 5 - 1] = 0.25;
+            let turned: Vec<f32> =
+                (0..inputs * outputs).map(|i| w[i % inputs * outputs + i / inputs]).collect();
+            let upright = Shape { rows, inputs: outputs, outputs: inputs };
+            let whole = layer(&dz, &turned, b, upright, Activation::Identity);
+            let bits = |all: &[f32]| all.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&input_gradient(&dz, &w, shape)), bits(&whole), "every {every}th");
+        }
+        let mut w = w;
+        w[3] = f32::NAN;
+        let dx = input_gradient(&vec![0.0; rows * outputs], &w, shape);
+        assert_eq!(dx, vec![0.0; rows * inputs], "nothing was computed");
     }
 
     #[test]
