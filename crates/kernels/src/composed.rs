@@ -19,6 +19,12 @@ pub(crate) fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::sigmoid(x * 2.0) * 2.0 - 1.0
 }
 
+pub(crate) fn huber<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let size = x.abs();
+    let near = size.clone().clamp_max(1.0);
+    near.clone() * (size - near * 0.5)
+}
+
 pub(crate) fn log_softmax(x: Tensor<2>) -> Tensor<2> {
     activation::log_softmax(x, 1)
 }

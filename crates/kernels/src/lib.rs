@@ -52,6 +52,14 @@ pub fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     choose!(tanh(x))
 }
 
+/// Huber's h, entry by entry: ½ x² for |x| ≤ 1, |x| − ½ beyond.
+///
+/// # Shapes
+/// Any; the result has that of `x`.
+pub fn huber<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    choose!(huber(x))
+}
+
 /// log softmax x, row by row: xⱼ − log Σₖ exp xₖ.
 ///
 /// # Shapes

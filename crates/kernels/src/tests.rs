@@ -206,6 +206,24 @@ fn losses() {
 }
 
 #[test]
+fn hubers_function() {
+    let x = vector(60, 7) * 2.0;
+    let x = x.inner().autodiff_leaf();
+    compare("Huber's function", &x, crate::huber, composed::huber);
+    let view = |f: fn(Tensor<2>) -> Tensor<2>| move |x: Tensor<2>| f(x.transpose());
+    compare("of a view", &matrix(5, 7, 3), view(crate::huber), view(composed::huber));
+    let by_hand = [(0.0, 0.0), (-0.5, 0.125), (1.0, 0.5), (-1.0, 0.5), (3.0, 2.5), (-30.0, 29.5)];
+    for (x, h) in by_hand {
+        let leaf = Tensor::<1>::from_data([x], &device()).require_grad();
+        let y = crate::huber(leaf.clone());
+        assert_eq!(host(y.clone()), [h], "h({x})");
+        assert_eq!(gradient(&leaf, &y.backward()), [f32::clamp(x, -1.0, 1.0)], "h′({x})");
+    }
+    let nan = crate::huber(Tensor::<1>::from_data([f32::NAN, 1.0], &device()));
+    assert!(host(nan)[0].is_nan());
+}
+
+#[test]
 fn at_a_ratio_of_one_the_surrogate_has_the_gradient_of_the_policy_gradient() {
     let (x, advantage) = (vector(9, 1), vector(9, 2));
     let loss = crate::clipped_surrogate(x.clone(), x.clone(), advantage.clone(), 0.2);

@@ -67,7 +67,7 @@ pub fn clipped_value_mse(
 /// # Shapes
 /// `value`, `target`, `weight`: `[rows]`; result: `[1]`.
 pub fn huber(value: Tensor<1>, target: Tensor<1>, weight: Option<Tensor<1>>) -> Tensor<1> {
-    weighted(hubers(value - target.detach()), weight).mean()
+    weighted(elegante_kernels::huber(value - target.detach()), weight).mean()
 }
 
 /// L(θ) = mean wᵢ (xᵢ − yᵢ)². From it x becomes the mean of what is seen of y; from [`huber`], where errors are
@@ -95,7 +95,7 @@ pub fn quantile_huber(
     let levels = Tensor::<3>::from_data(TensorData::new(levels, [1, n, 1]), &quantiles.device());
     let δ: Tensor<3> = targets.detach().unsqueeze_dim(1) - quantiles.unsqueeze_dim(2);
     let below = δ.clone().detach().lower_elem(0.0).float();
-    let terms = (levels - below).abs() * hubers(δ);
+    let terms = (levels - below).abs() * elegante_kernels::huber(δ);
     let rows: Tensor<1> = terms.mean_dim(2).sum_dim(1).squeeze_dims(&[1, 2]);
     weighted(rows, weight).mean()
 }
@@ -158,13 +158,6 @@ pub fn actor(value: Tensor<1>) -> Tensor<1> {
 /// `log_alpha`: `[1]`, `log_prob`: `[rows]`; result: `[1]`.
 pub fn temperature(log_alpha: Tensor<1>, log_prob: Tensor<1>, target_entropy: f64) -> Tensor<1> {
     -log_alpha * (log_prob.detach() + target_entropy).mean()
-}
-
-/// Huber's h, entry by entry.
-fn hubers<const D: usize>(δ: Tensor<D>) -> Tensor<D> {
-    let size = δ.abs();
-    let near = size.clone().clamp_max(1.0);
-    near.clone() * (size - near * 0.5)
 }
 
 fn weighted(rows: Tensor<1>, weight: Option<Tensor<1>>) -> Tensor<1> {

@@ -49,6 +49,21 @@ pub(crate) fn relu_backward(y: &[f32], dy: &mut [f32]) {
     each_of_two(y, dy, |y, dy| if y > 0.0 { dy } else { 0.0 });
 }
 
+/// xᵢ ← h(xᵢ), Huber's: ½ x² for |x| ≤ 1, |x| − ½ beyond.
+pub(crate) fn huber(x: &mut [f32]) {
+    x.iter_mut().for_each(|x| {
+        let size = x.abs();
+        // Not `min`, which hides a NaN.
+        let near = if size > 1.0 { 1.0 } else { size };
+        *x = near * (size - near * 0.5);
+    });
+}
+
+/// dyᵢ clip(xᵢ, −1, 1).
+pub(crate) fn huber_backward(x: &[f32], dy: &mut [f32]) {
+    each_of_two(x, dy, |x, dy| x.clamp(-1.0, 1.0) * dy);
+}
+
 /// dyᵢ ← f(yᵢ, dyᵢ).
 fn each_of_two(y: &[f32], dy: &mut [f32], f: impl Fn(f32, f32) -> f32) {
     struct Each<'a, F>(&'a [f32], &'a mut [f32], F);

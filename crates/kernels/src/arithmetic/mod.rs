@@ -23,7 +23,7 @@ pub(crate) use dense::{
     Shape, bias_gradient, input_gradient, layer, through_activation, weight_gradient,
 };
 #[cfg(feature = "flex")]
-pub(crate) use functions::tanh;
+pub(crate) use functions::{huber, huber_backward, tanh};
 pub use machine::instruction_set;
 #[cfg(feature = "flex")]
 pub(crate) use recycled::keep;

@@ -112,6 +112,11 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         node::<C, _>(x, forward, |y, dy| flex::through_activation(&y, dy, Activation::Tanh))
     }
 
+    fn huber_of(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let forward = |x: FlexTensor| (Flex::huber_of(x.clone()), x);
+        node::<C, _>(x, forward, |x, dy| flex::huber_backward(&x, dy))
+    }
+
     fn log_softmax_of(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let forward = |x| {
             let y = Flex::log_softmax_of(x);

@@ -28,6 +28,10 @@ impl Kernels for Flex {
         update(x, arithmetic::tanh)
     }
 
+    fn huber_of(x: FlexTensor) -> FlexTensor {
+        update(x, arithmetic::huber)
+    }
+
     fn log_softmax_of(x: FlexTensor) -> FlexTensor {
         let [_, n] = dims(&x);
         update(x, |x| arithmetic::log_softmax(x, n))
@@ -113,6 +117,11 @@ pub(super) fn input_gradient(dz: &FlexTensor, w: &FlexTensor) -> FlexTensor {
         arithmetic::input_gradient(dz, &entries(&w), shape)
     });
     matrix(dx, [rows, inputs])
+}
+
+/// dx of Huber's function of `x`.
+pub(super) fn huber_backward(x: &FlexTensor, dy: FlexTensor) -> FlexTensor {
+    update(dy, |dy| arithmetic::huber_backward(&entries(x), dy))
 }
 
 /// dx of log softmax, whose output is `y`.

@@ -25,6 +25,8 @@ pub(crate) trait Kernels: Backend {
 
     fn tanh_of(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
+    fn huber_of(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
     fn log_softmax_of(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn pick(x: FloatTensor<Self>, index: IntTensor<Self>) -> FloatTensor<Self>;
@@ -69,6 +71,10 @@ pub(crate) fn dense(x: DispatchTensor, w: Tensor<2>, b: Tensor<1>, f: Activation
 
 pub(crate) fn tanh<const D: usize>(x: DispatchTensor) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as Kernels>::tanh_of(x))
+}
+
+pub(crate) fn huber<const D: usize>(x: DispatchTensor) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as Kernels>::huber_of(x))
 }
 
 pub(crate) fn log_softmax(x: DispatchTensor) -> Tensor<2> {

@@ -161,7 +161,7 @@ impl Dqn {
                 let online = self.online.module.valid();
                 self.values.expected(online.disturbed(&noise.chooser).outputs(next))
             }
-            false => said.clone().mean_dim(2).squeeze_dim(2),
+            false => mean(said.clone()),
         };
         let preferred = match mask(&batch.next_valid, self.values.n, &device) {
             Some(valid) => preferred.mask_fill(valid.bool_not(), f32::NEG_INFINITY),
@@ -210,9 +210,8 @@ impl Dqn {
         let out = online.disturbed(&noise.online).outputs(observations);
         let values = chosen(self.values.quantiles(out), actions);
         self.record(batch, &values.clone().inner(), &targets);
-        let mean = |tensor: Tensor<2>| tensor.mean_dim(1).squeeze_dim::<1>(1);
-        let told = mean(values.clone().inner());
-        let errors = mean(targets.clone()) - told.clone();
+        let told: Tensor<1> = mean(values.clone().inner());
+        let errors = self.config.prioritized.then(|| mean::<2, 1>(targets.clone()) - told.clone());
         means.add("q_value", told.mean().into_scalar());
 
         let weights = (!batch.weights.is_empty()).then(|| {
@@ -233,7 +232,7 @@ impl Dqn {
         let ε = self.epsilon(at.left);
         means.add("exploration_rate", ε);
         means.add("entropy", self.entropy(ε));
-        let told = self.config.prioritized.then(|| errors.into_data().iter::<f32>().collect());
+        let told = errors.map(|errors| errors.into_data().iter::<f32>().collect());
         Ok(told.unwrap_or_default())
     }
 
@@ -250,6 +249,13 @@ impl Dqn {
             watch.record(name, Array::rows(numbers, self.values.quantiles));
         }
     }
+}
+
+/// The mean over the last dimension, that of the quantiles.
+fn mean<const D: usize, const LESS: usize>(of: Tensor<D>) -> Tensor<LESS> {
+    let one = of.dims()[D - 1] == 1;
+    let mean = if one { of } else { of.mean_dim(D - 1) };
+    mean.squeeze_dim(D - 1)
 }
 
 /// The quantiles of one action in each row.
