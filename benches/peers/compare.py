@@ -15,35 +15,38 @@ import sys
 import tempfile
 import time
 
-from workloads import PEERS, WORKLOADS
+from workloads import NAMED, PEERS, WORKLOADS
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-# The virtual environment of each peer, its script, and the algorithms that this has.
+# The virtual environment of each peer, its script and what this is given, and the algorithms that it has.
 SCRIPTS = {
-    "sb3": ("torch", "sb3.py", {"ppo", "a2c"}),
-    "torch": ("torch", "reinforce.py", {"reinforce"}),
-    "jax": ("jax", "ppo_jax.py", {"ppo"}),
-    "jax-cached": ("jax", "ppo_jax.py", {"ppo"}),
+    "sb3": ("torch", ["sb3.py", "stable_baselines3"], {"ppo", "a2c", "dqn", "sac"}),
+    "sbx": ("torch", ["sb3.py", "sbx"], {"dqn", "sac"}),
+    "torch": ("torch", ["reinforce.py"], {"reinforce"}),
+    "jax": ("jax", ["ppo_jax.py"], {"ppo"}),
+    "jax-cached": ("jax", ["ppo_jax.py"], {"ppo"}),
 }
 # Settings that aren't in the algorithm's own table of elegante's configuration.
-PLACES = {"steps": "", "lanes": "", "eval_episodes": "", "hidden": "network.", "init": "network."}
+PLACES = {key: "" for key in ("steps", "lanes", "eval_episodes")} | {
+    key: "network." for key in ("hidden", "activation", "init")
+}
 
 
 def arguments():
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workload", nargs="*", help=f"of {', '.join(WORKLOADS)}; all but a2c if none is named")
+    parser.add_argument("workload", nargs="*", help=f"of {', '.join(WORKLOADS)}; all but {', '.join(NAMED)} if none is named")
     parser.add_argument("--rounds", type=int, default=5, help="times that each is run [5]")
     parser.add_argument("--cores", type=int, default=1, help="cores that a run may use, and its threads [1]")
     parser.add_argument("--seed", type=int, default=1, help="of the first round; each round has the next one [1]")
-    parser.add_argument("--peers", help="who runs, with commas between: elegante,sb3,torch,jax,jax-cached")
+    parser.add_argument("--peers", help=f"who runs, with commas between: elegante,{','.join(SCRIPTS)}")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, for everyone")
     parser.add_argument("--elegante", default=target / "release/elegante", help="the binary")
     parser.add_argument("--venvs", type=pathlib.Path, default=ROOT / "target/peers", help="where run.sh put them")
     parser.add_argument("--json", type=pathlib.Path, help="append every run to this file, one a line")
     chosen = parser.parse_args()
-    chosen.workload = chosen.workload or [name for name in WORKLOADS if name != "a2c"]
+    chosen.workload = chosen.workload or [name for name in WORKLOADS if name not in NAMED]
     if unknown := set(chosen.workload) - set(WORKLOADS):
         parser.error(f"no such workload: {', '.join(sorted(unknown))}")
     if chosen.rounds < 1 or chosen.cores < 1:
@@ -81,10 +84,10 @@ def settings_of(workload, overrides):
 def elegante(options, settings, seed, run):
     """The command that trains with these settings."""
     algo = settings["algo"]
-    command = [options.elegante, "train", "CartPole-v1", "--algo", algo, "--json"]
+    command = [options.elegante, "train", settings["env"], "--algo", algo, "--json"]
     command += ["--out", run, "--seed", seed, "--threads", options.cores]
     for key, value in settings.items():
-        if key != "algo":
+        if key not in ("env", "algo"):
             text = value if isinstance(value, str) else json.dumps(value)
             command += ["--set", f"{PLACES.get(key, algo + '.')}{key}={text}"]
     return command
@@ -93,9 +96,9 @@ def elegante(options, settings, seed, run):
 def command_of(name, options, settings, seed, run):
     if name == "elegante":
         return elegante(options, settings, seed, run)
-    venv, script, _ = SCRIPTS[name]
+    venv, (script, *words), _ = SCRIPTS[name]
     python = options.venvs / venv / "bin/python"
-    return [python, "-W", "ignore", HERE / script, json.dumps(settings), seed, options.cores]
+    return [python, "-W", "ignore", HERE / script, *words, json.dumps(settings), seed, options.cores]
 
 
 def environment_of(name, options, cache):

@@ -8,7 +8,8 @@ import time
 
 def job():
     """The settings, seed and number of threads that a peer is started with."""
-    return json.loads(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    settings, seed, threads = sys.argv[-3:]
+    return json.loads(settings), int(seed), int(threads)
 
 
 class Stopwatch:
