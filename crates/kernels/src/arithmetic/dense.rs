@@ -4,14 +4,11 @@ use std::ops::Range;
 
 use super::{
     functions::{relu_backward, tanh_backward, tanh_of},
+    live::Live,
     machine::{Lanes, Machine, Work, best},
-    product::{Product, transpose},
+    product::{NEAR, Product, transpose},
 };
 use crate::Activation;
-
-/// Weights of a layer from which on it is worth a look whether rows of its gradient are zeros: beside so many
-/// products for each row, the look is one part in a hundred.
-const WIDE: usize = if cfg!(test) { 64 } else { 1 << 14 };
 
 /// What goes in and what comes out of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +24,11 @@ impl Shape {
         self.rows.saturating_mul(self.inputs).saturating_mul(self.outputs)
     }
 
+    /// Whether it has so many products for each row that to look for zeros takes one part in a hundred of them.
+    fn wide(self) -> bool {
+        self.inputs * self.outputs > NEAR
+    }
+
     /// The same layer for the rows of a part.
     pub(crate) fn part(self, rows: &Range<usize>) -> Self {
         Self { rows: rows.len(), ..self }
@@ -36,6 +38,10 @@ impl Shape {
 /// y = f(x W + b).
 ///
 /// `x`: `[rows, inputs]`, `w`: `[inputs, outputs]`, `b`: `[outputs]`; result: `[rows, outputs]`.
+///
+/// Products with zeros are left out of wide layers and their derivatives where there are enough of them: units
+/// that are rectified are off for many rows, some of them for all, and pass no gradient on there. What W has
+/// that is not finite does not get into such products.
 pub(crate) fn layer(x: &[f32], w: &[f32], b: &[f32], shape: Shape, f: Activation) -> Vec<f32> {
     best(Layer { x, w, b, shape, f })
 }
@@ -61,12 +67,18 @@ impl Work for Layer<'_> {
             Product { rows, before: 0, height: rows, inner, columns, a, b, flipped, bias };
         let mut y = product.compute::<M, HIGH, ACROSS, false>(machine);
         match self.f {
-            Activation::Identity => {}
-            Activation::Tanh => y.iter_mut().for_each(|y| *y = tanh_of::<M>(*y)),
-            Activation::Relu => y.iter_mut().for_each(|y| *y = relu(*y)),
+            Activation::Identity => unsigned(&mut y),
+            Activation::Tanh => y.iter_mut().for_each(|y| *y = tanh_of::<M>(*y + 0.0)),
+            Activation::Relu => y.iter_mut().for_each(|y| *y = relu(*y + 0.0)),
         }
         y
     }
+}
+
+/// Makes 0 of −0: with products of zeros and without them, a sum may differ in its sign if it is 0.
+#[inline(always)]
+fn unsigned(sums: &mut [f32]) {
+    sums.iter_mut().for_each(|sum| *sum += 0.0);
 }
 
 /// max(x, 0), and NaN where x is that.
@@ -86,7 +98,18 @@ pub(crate) fn through_activation(y: &[f32], dy: &mut [f32], f: Activation) {
 
 /// Some rows of dW = xᵀ dz, which has as many as the layer has inputs.
 pub(crate) fn weight_gradient(x: &[f32], dz: &[f32], shape: Shape, rows: Range<usize>) -> Vec<f32> {
-    best(WeightGradient { x, dz, shape, rows })
+    if !shape.wide() {
+        return best(WeightGradient { x, dz, shape, rows });
+    }
+    let Shape { inputs, outputs, .. } = shape;
+    let (of_rows, of_outputs) = (Live::rows(dz, outputs), Live::columns(dz, outputs));
+    let every = Live::all(inputs);
+    let (x, dz) = (of_rows.of(x, &every), of_rows.of(dz, &of_outputs));
+    let shape = Shape { rows: of_rows.count(), inputs, outputs: of_outputs.count() };
+    let height = rows.len();
+    let mut dw = best(WeightGradient { x: &x, dz: &dz, shape, rows });
+    unsigned(&mut dw);
+    Live::all(height).among_zeros(dw, &of_outputs)
 }
 
 #[derive(Clone)]
@@ -173,28 +196,20 @@ fn sums_from<const N: usize>(m: &[f32], columns: usize, from: usize) -> [f32; N]
     sums
 }
 
-/// dx = dz Wᵀ. Rows of zeros in dz are passed over if there are enough of them: a minimum of two networks,
-/// as in SAC's loss, sends all of a row's gradient to one of the two. What W has that is not finite does not
-/// get into the zeros of such a row.
+/// dx = dz Wᵀ.
 pub(crate) fn input_gradient(dz: &[f32], w: &[f32], shape: Shape) -> Vec<f32> {
-    let Shape { rows, inputs, outputs } = shape;
-    if inputs * outputs < WIDE {
+    if !shape.wide() {
         return best(InputGradient { dz, w, shape });
     }
-    let counts = |row: &&[f32]| row.iter().any(|dz| *dz != 0.0);
-    let live = dz.chunks_exact(outputs).filter(counts).count();
-    if rows - live < rows.div_ceil(8) {
-        return best(InputGradient { dz, w, shape });
-    }
-    let mut picked = Vec::with_capacity(live * outputs);
-    dz.chunks_exact(outputs).filter(counts).for_each(|row| picked.extend_from_slice(row));
-    let shape = Shape { rows: live, ..shape };
-    let picked_dx = best(InputGradient { dz: &picked, w, shape });
-    let mut dx = vec![0.0; rows * inputs];
-    let places = dz.chunks_exact(outputs).zip(dx.chunks_exact_mut(inputs));
-    let places = places.filter(|(dz, _)| counts(dz)).map(|(_, dx)| dx);
-    places.zip(picked_dx.chunks_exact(inputs)).for_each(|(to, from)| to.copy_from_slice(from));
-    dx
+    let Shape { inputs, outputs, .. } = shape;
+    // A minimum of two networks, as in SAC's loss, sends all of a row's gradient to one of the two.
+    let (of_rows, of_outputs) = (Live::rows(dz, outputs), Live::columns(dz, outputs));
+    let every = Live::all(inputs);
+    let (dz, w) = (of_rows.of(dz, &of_outputs), every.of(w, &of_outputs));
+    let shape = Shape { rows: of_rows.count(), inputs, outputs: of_outputs.count() };
+    let mut dx = best(InputGradient { dz: &dz, w: &w, shape });
+    unsigned(&mut dx);
+    of_rows.among_zeros(dx, &every)
 }
 
 #[derive(Clone)]
@@ -338,48 +353,128 @@ mod tests {
         assert_eq!(input_gradient(&[], &[], no_outputs), [0.0; 6]);
     }
 
+    fn bits(all: &[f32]) -> Vec<u32> {
+        all.iter().map(|x| x.to_bits()).collect()
+    }
+
     #[test]
     fn a_row_has_the_same_bits_in_every_batch() {
-        let (inputs, outputs) = (70, 81);
+        let (inputs, outputs) = (70, 140);
         let (w, b) = (numbers(inputs * outputs, 1), numbers(outputs, 2));
-        let x = numbers(33 * inputs, 3);
-        let run = |x: &[f32]| {
-            let shape = Shape { rows: x.len() / inputs, inputs, outputs };
-            let y = layer(x, &w, &b, shape, Activation::Tanh);
-            let dx = input_gradient(&y, &w, shape);
-            (y, dx)
+        for x in [numbers(65 * inputs, 3), rectified(65, inputs, 3)] {
+            let run = |x: &[f32]| {
+                let shape = Shape { rows: x.len() / inputs, inputs, outputs };
+                let y = layer(x, &w, &b, shape, Activation::Relu);
+                let dx = input_gradient(&y, &w, shape);
+                (bits(&y), bits(&dx))
+            };
+            let (whole, whole_dx) = run(&x);
+            for size in [1, 2, 5, 30] {
+                let parts: Vec<_> = x.chunks(size * inputs).map(run).collect();
+                assert!(parts.iter().flat_map(|part| part.0.clone()).eq(whole.clone()));
+                assert!(parts.iter().flat_map(|part| part.1.clone()).eq(whole_dx.clone()));
+            }
+        }
+    }
+
+    /// Numbers of which half are not above 0, some columns and rows nowhere, and of the zeros half are −0.
+    fn rectified(rows: usize, width: usize, salt: u32) -> Vec<f32> {
+        let mut m = numbers(rows * width, salt);
+        for (i, x) in m.iter_mut().enumerate() {
+            let (row, column) = (i / width, i % width);
+            if *x <= 0.0 || row % 5 == 4 || column % 3 == 1 {
+                *x = if *x < -0.5 { -0.0 } else { 0.0 };
+            }
+        }
+        m
+    }
+
+    /// start + Σ aₖ bₖ from the first product to the last, without anything left out.
+    fn in_order(fma: bool, start: f32, products: impl Iterator<Item = (f32, f32)>) -> f32 {
+        let add = |sum: f32, (a, b): (f32, f32)| if fma { a.mul_add(b, sum) } else { a * b + sum };
+        products.fold(start, add) + 0.0
+    }
+
+    #[test]
+    fn zeros_are_left_out_and_the_bits_are_those_of_all_products() {
+        let (rows, inputs, outputs) = (41, 300, 142);
+        let shape = Shape { rows, inputs, outputs };
+        let (mut w, mut b) = (numbers(inputs * outputs, 1), numbers(outputs, 2));
+        let (mut x, mut dz) = (rectified(rows, inputs, 3), rectified(rows, outputs, 4));
+        // Sums that are nothing but −0, and products that are too small for anything but that.
+        b[..20].fill(-0.0);
+        x[..inputs].fill(0.0);
+        (x[2], dz[2]) = (1e-30, 1e-30);
+        w.iter_mut().step_by(7).for_each(|w| *w *= -1e-30);
+        // One number is enough for a row or a column to count.
+        x[4 * inputs + 1] = 0.25;
+        dz[4 * outputs + 1] = 0.25;
+        let of_layer = |fma| -> Vec<f32> {
+            let entry = |i| {
+                let (row, column): (usize, usize) = (i / outputs, i % outputs);
+                let products = (0..inputs).map(|k| (x[row * inputs + k], w[k * outputs + column]));
+                in_order(fma, b[column], products)
+            };
+            (0..rows * outputs).map(entry).collect()
         };
-        let (whole, whole_dx) = run(&x);
-        for size in [1, 2, 5, 20] {
-            let parts: Vec<_> = x.chunks(size * inputs).map(run).collect();
-            assert_eq!(parts.iter().flat_map(|part| part.0.clone()).collect::<Vec<_>>(), whole);
-            assert_eq!(parts.iter().flat_map(|part| part.1.clone()).collect::<Vec<_>>(), whole_dx);
+        let f = Activation::Identity;
+        let ways = every_way(&Layer { x: &x, w: &w, b: &b, shape, f });
+        for (way, y) in ways {
+            assert_eq!(bits(&y), bits(&of_layer(way.starts_with("AVX"))), "{way}");
+        }
+        let fma = best(IsFused);
+        assert_eq!(bits(&layer(&x, &w, &b, shape, f)), bits(&of_layer(fma)));
+        let of_x = |i: usize| {
+            let (row, input) = (i / inputs, i % inputs);
+            let products = (0..outputs).map(|k| (dz[row * outputs + k], w[input * outputs + k]));
+            in_order(fma, 0.0, products)
+        };
+        let dx: Vec<_> = (0..rows * inputs).map(of_x).collect();
+        assert_eq!(bits(&input_gradient(&dz, &w, shape)), bits(&dx));
+        let of_w = |i: usize| {
+            let (input, output) = (i / outputs, i % outputs);
+            let products = (0..rows).map(|k| (x[k * inputs + input], dz[k * outputs + output]));
+            in_order(fma, 0.0, products)
+        };
+        let dw: Vec<_> = (0..inputs * outputs).map(of_w).collect();
+        for cut in [0, 100] {
+            let parts = [0..cut, cut..inputs].map(|part| weight_gradient(&x, &dz, shape, part));
+            assert_eq!(bits(&parts.concat()), bits(&dw));
+        }
+    }
+
+    /// Whether products and sums are rounded together here.
+    struct IsFused;
+
+    impl Work for IsFused {
+        type Output = bool;
+
+        fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) -> bool {
+            M::FMA
         }
     }
 
     #[test]
-    fn rows_of_zeros_are_passed_over_and_the_bits_are_those_of_all_rows() {
-        let (rows, inputs, outputs) = (19, 70, 81);
-        let (w, b) = (numbers(inputs * outputs, 1), &[0.0; 70]);
-        let shape = Shape { rows, inputs, outputs };
-        for every in [1, 2, 3, 9, 40] {
-            let mut dz = numbers(rows * outputs, 2);
-            for (i, row) in dz.chunks_exact_mut(outputs).enumerate().step_by(every) {
-                row.fill(if i % 2 == 0 { 0.0 } else { -0.0 });
-            }
-            // One number is enough for a row to count.
-            dz[outputs * 5 - 1] = 0.25;
-            let turned: Vec<f32> =
-                (0..inputs * outputs).map(|i| w[i % inputs * outputs + i / inputs]).collect();
-            let upright = Shape { rows, inputs: outputs, outputs: inputs };
-            let whole = layer(&dz, &turned, b, upright, Activation::Identity);
-            let bits = |all: &[f32]| all.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-            assert_eq!(bits(&input_gradient(&dz, &w, shape)), bits(&whole), "every {every}th");
-        }
-        let mut w = w;
-        w[3] = f32::NAN;
-        let dx = input_gradient(&vec![0.0; rows * outputs], &w, shape);
-        assert_eq!(dx, vec![0.0; rows * inputs], "nothing was computed");
+    fn nothing_is_computed_of_rows_and_columns_of_zeros() {
+        let shape = Shape { rows: 48, inputs: 100, outputs: 150 };
+        let (mut w, b) = (numbers(100 * 150, 1), numbers(150, 2));
+        let half = |width: usize| -> Vec<f32> {
+            (0..48 * width).map(|i| if i % width < width / 2 { 0.0 } else { 0.5 }).collect()
+        };
+        // NaN is what would give it away.
+        let (x, dz) = (half(100), half(150));
+        w[7 * 150 + 80] = f32::NAN;
+        assert!(layer(&x, &w, &b, shape, Activation::Tanh).iter().all(|y| y.is_finite()));
+        w[7 * 150 + 80] = 0.0;
+        w[80 * 150 + 7] = f32::NAN;
+        assert!(input_gradient(&dz, &w, shape).iter().all(|dx| dx.is_finite()));
+        assert_eq!(input_gradient(&[0.0; 48 * 150], &w, shape), [0.0; 48 * 100]);
+        let mut x = x;
+        x[3 * 100 + 70] = f32::NAN;
+        let mut dz = dz;
+        dz[..24 * 150].fill(0.0);
+        assert!(weight_gradient(&x, &dz, shape, 0..100).iter().all(|dw| dw.is_finite()));
+        assert_eq!(weight_gradient(&x, &[0.0; 48 * 150], shape, 0..100), [0.0; 100 * 150]);
     }
 
     #[test]

@@ -46,8 +46,11 @@ pub(crate) trait Machine: Copy {
     }
 }
 
+/// Rows and columns of a square that is turned at once.
+pub(crate) const SIDE: usize = 8;
+
 /// Eight rows of eight numbers.
-pub(crate) type Square = [[f32; 8]; 8];
+pub(crate) type Square = [[f32; SIDE]; SIDE];
 
 /// Registers of several numbers. The compiler is told of them where it does not find them by itself.
 pub(crate) trait Lanes: Copy {

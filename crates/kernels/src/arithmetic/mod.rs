@@ -5,6 +5,8 @@
 mod dense;
 #[cfg(feature = "flex")]
 mod functions;
+#[cfg(feature = "flex")]
+mod live;
 // Without products, nobody needs registers.
 #[cfg_attr(not(feature = "flex"), allow(dead_code))]
 mod machine;
@@ -14,6 +16,8 @@ mod product;
 mod recycled;
 #[cfg(feature = "flex")]
 mod rows;
+#[cfg(feature = "flex")]
+mod strips;
 #[cfg(feature = "flex")]
 mod tile;
 mod vectors;

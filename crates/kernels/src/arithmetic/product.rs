@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::{
-    machine::{Lanes, Machine, Square},
+    machine::{Lanes, Machine, SIDE, Square},
     recycled,
+    strips::Strips,
     tile::{Factors, Panel, Start, thin, tile, tiles},
 };
 
@@ -21,11 +22,9 @@ const BLOCK: usize = 128;
 /// places in the cache.
 const FAR: usize = 128;
 /// Numbers of B that stay in the first cache beside what else is read.
-const NEAR: usize = 8192;
+pub(super) const NEAR: usize = 8192;
 /// Numbers of A that stay in the second.
 const HELD: usize = 65_536;
-/// Rows and columns of a square that is turned at once.
-const SIDE: usize = 8;
 /// Products of a sum that are few enough for B's factors to stay in registers.
 const THIN: usize = 4;
 
@@ -180,13 +179,26 @@ impl Product<'_> {
         for row in (0..self.rows).step_by(turn) {
             let rows = row..self.rows.min(row + turn);
             let c = &mut c[row * self.columns..rows.end * self.columns];
+            let a = &self.a[row * self.inner..rows.end * self.inner];
+            // Not by a closure, which the compiler leaves as a call.
+            let mut blocks = Vec::new();
+            for first in (0..self.inner).step_by(deep) {
+                let ks = first..self.inner.min(first + deep);
+                blocks.push((ks.clone(), Strips::<HIGH>::of(machine, a, self.inner, ks)));
+            }
             for from in columns.whole.clone().step_by(width) {
                 let panel = from..from + width;
                 packed.clear();
                 self.pack(machine, width, panel.clone(), &mut packed);
-                for first in (0..self.inner).step_by(deep) {
-                    let ks = first..self.inner.min(first + deep);
-                    let band = Band { rows: rows.clone(), ks, c };
+                for (ks, strips) in &blocks {
+                    if let Some(strips) = strips {
+                        let start = self.start(ks.start);
+                        let mut panel = Panel { c, c_row: self.columns, from, start };
+                        let b = &packed[ks.start * width..ks.end * width];
+                        strips.multiply::<_, ACROSS>(wide, b, &mut panel);
+                        continue;
+                    }
+                    let band = Band { rows: rows.clone(), ks: ks.clone(), c };
                     let panel = panel.clone();
                     self.panels::<_, HIGH, ACROSS, false>(wide, panel, &packed, band);
                 }

@@ -70,20 +70,7 @@ pub(super) fn tile<L: Lanes, const M: usize, const R: usize, const TRANSPOSED: b
     panel: &mut Panel<'_>,
 ) -> usize {
     let c = &mut panel.c[at.0 * panel.c_row..][..M * panel.c_row];
-    // Not by `array::from_fn`, which the compiler leaves as a call for more than a few rows.
-    let mut sums = [[lanes.splat(0.0); R]; M];
-    match panel.start {
-        Start::Row([]) => {}
-        Start::Row(row) => {
-            let row = load(lanes, row, panel.from);
-            sums.iter_mut().for_each(|sums| *sums = row);
-        }
-        Start::Sums => {
-            for (i, sums) in sums.iter_mut().enumerate() {
-                *sums = load(lanes, &c[i * panel.c_row..], panel.from);
-            }
-        }
-    }
+    let mut sums = begin::<L, M, R>(lanes, c, panel.c_row, panel.from, panel.start);
     let b = b[ks.start * b_row..ks.end * b_row].chunks_exact(b_row);
     if TRANSPOSED {
         let a = a[ks.start * rows..ks.end * rows].chunks_exact(rows);
@@ -117,6 +104,32 @@ pub(super) fn tile<L: Lanes, const M: usize, const R: usize, const TRANSPOSED: b
         store(lanes, sums, c, panel.from);
     }
     M
+}
+
+/// What the sums of at most M rows start from.
+#[inline(always)]
+pub(super) fn begin<L: Lanes, const M: usize, const R: usize>(
+    lanes: L,
+    c: &[f32],
+    c_row: usize,
+    from: usize,
+    start: Start<'_>,
+) -> [[L::Register; R]; M] {
+    // Not by `array::from_fn`, which the compiler leaves as a call for more than a few rows.
+    let mut sums = [[lanes.splat(0.0); R]; M];
+    match start {
+        Start::Row([]) => {}
+        Start::Row(row) => {
+            let row = load(lanes, row, from);
+            sums.iter_mut().for_each(|sums| *sums = row);
+        }
+        Start::Sums => {
+            for (sums, c) in sums.iter_mut().zip(c.chunks_exact(c_row)) {
+                *sums = load(lanes, c, from);
+            }
+        }
+    }
+    sums
 }
 
 /// Computes R registers of columns of rows whose sums have K products, which are all there are, with B's
@@ -155,7 +168,7 @@ fn load<L: Lanes, const R: usize>(lanes: L, row: &[f32], from: usize) -> [L::Reg
 }
 
 #[inline(always)]
-fn store<L: Lanes, const R: usize>(
+pub(super) fn store<L: Lanes, const R: usize>(
     lanes: L,
     sums: &[L::Register; R],
     row: &mut [f32],
