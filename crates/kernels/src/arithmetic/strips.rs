@@ -33,12 +33,12 @@ impl<const M: usize> Strips<M> {
         inner: usize,
         ks: Range<usize>,
     ) -> Option<Self> {
-        let height = a.len() / inner;
-        let most = height.div_ceil(M) * ks.len().next_multiple_of(SIDE);
-        let (mut columns, mut entries) = (vec![0; most], vec![[0.0; M]; most]);
-        let mut ends = Vec::with_capacity(height.div_ceil(M));
+        let width = ks.len().next_multiple_of(SIDE);
+        let (mut columns, mut entries, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         let mut count = 0;
         for (i, strip) in a.chunks(M * inner).enumerate() {
+            columns.resize(count + width, 0);
+            entries.resize(count + width, [0.0; M]);
             for k in ks.clone().step_by(SIDE) {
                 let wide = SIDE.min(ks.end - k);
                 let mut square = [[0.0; SIDE]; SIDE];
