@@ -462,16 +462,14 @@ mod tests {
             (0..48 * width).map(|i| if i % width < width / 2 { 0.0 } else { 0.5 }).collect()
         };
         // NaN is what would give it away.
-        let (x, dz) = (half(100), half(150));
+        let (mut x, mut dz) = (half(100), half(150));
         w[7 * 150 + 80] = f32::NAN;
         assert!(layer(&x, &w, &b, shape, Activation::Tanh).iter().all(|y| y.is_finite()));
         w[7 * 150 + 80] = 0.0;
         w[80 * 150 + 7] = f32::NAN;
         assert!(input_gradient(&dz, &w, shape).iter().all(|dx| dx.is_finite()));
         assert_eq!(input_gradient(&[0.0; 48 * 150], &w, shape), [0.0; 48 * 100]);
-        let mut x = x;
         x[3 * 100 + 70] = f32::NAN;
-        let mut dz = dz;
         dz[..24 * 150].fill(0.0);
         assert!(weight_gradient(&x, &dz, shape, 0..100).iter().all(|dw| dw.is_finite()));
         assert_eq!(weight_gradient(&x, &[0.0; 48 * 150], shape, 0..100), [0.0; 100 * 150]);

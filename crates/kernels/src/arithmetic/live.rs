@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// One of so many has to be zeros alone for copies of the others to be worth it.
-const SHARE: usize = 8;
+/// One of so many has to be zeros for copies of the others to be worth it.
+pub(super) const SHARE: usize = 8;
 /// Rows between two looks whether there are still enough columns of zeros.
 const ROWS: usize = 8;
 

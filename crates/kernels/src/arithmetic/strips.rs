@@ -4,14 +4,13 @@
 use std::ops::Range;
 
 use super::{
+    live::SHARE,
     machine::{Lanes, Machine, SIDE},
     tile::{Panel, begin, store},
 };
 
 /// Strips after which it is clear whether there are enough zeros.
 const FIRST: usize = 4;
-/// One of so many numbers has to be left out for it to be worth it.
-const SHARE: usize = 8;
 
 /// Strips of M rows, of which the last is filled up with zeros.
 pub(super) struct Strips<const M: usize> {
