@@ -24,7 +24,7 @@ impl Shape {
         self.rows.saturating_mul(self.inputs).saturating_mul(self.outputs)
     }
 
-    /// Whether it has so many products for each row that to look for zeros takes one part in a hundred of them.
+    /// Whether it has so many products for each row that to look for zeros takes little beside them.
     fn wide(self) -> bool {
         self.inputs * self.outputs > NEAR
     }
@@ -401,14 +401,21 @@ mod tests {
         let shape = Shape { rows, inputs, outputs };
         let (mut w, mut b) = (numbers(inputs * outputs, 1), numbers(outputs, 2));
         let (mut x, mut dz) = (rectified(rows, inputs, 3), rectified(rows, outputs, 4));
-        // Sums that are nothing but −0, and products that are too small for anything but that.
+        // A product that is too small for anything but −0, with nothing but zeros after it, in whole strips of x
+        // and of dz; and in dW before rows of zeros.
+        for row in 0..12 {
+            x[row * inputs..][..inputs].fill(0.0);
+            dz[row * outputs..][..outputs].fill(0.0);
+            (x[row * inputs + 2], dz[row * outputs + 2]) = (1e-30, 1e-30);
+        }
         b[..20].fill(-0.0);
-        x[..inputs].fill(0.0);
-        (x[2], dz[2]) = (1e-30, 1e-30);
-        w.iter_mut().step_by(7).for_each(|w| *w *= -1e-30);
+        w[2 * outputs..][..outputs].fill(-1e-30);
+        w.iter_mut().skip(2).step_by(outputs).for_each(|w| *w = -1e-30);
+        (x[38 * inputs + 4], dz[38 * outputs + 3]) = (1e-30, -1e-30);
+        dz[39 * outputs..].fill(0.0);
         // One number is enough for a row or a column to count.
-        x[4 * inputs + 1] = 0.25;
-        dz[4 * outputs + 1] = 0.25;
+        x[14 * inputs + 1] = 0.25;
+        dz[14 * outputs + 1] = 0.25;
         let of_layer = |fma| -> Vec<f32> {
             let entry = |i| {
                 let (row, column): (usize, usize) = (i / outputs, i % outputs);
