@@ -1,7 +1,7 @@
 //! The operations as burn's own compose them: what the fused ones are tested against, and what every
 //! backend without kernels of ours uses.
 
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{DType, Int, Tensor, TensorData, activation};
 
 use crate::Activation;
 
@@ -53,7 +53,17 @@ pub(crate) fn mean_squared_error(x: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
     (x - target.detach()).square().mean()
 }
 
+pub(crate) fn with_bonus(loss: Tensor<1>, entropy: Tensor<1>, coefficient: f64) -> Tensor<1> {
+    loss - entropy.mean() * coefficient
+}
+
 pub(crate) fn written<const D: usize>(x: Tensor<D>, values: &[f32]) -> Tensor<D> {
     let values = TensorData::new(values.to_vec(), x.shape());
-    Tensor::from_data(values, (&x.device(), x.dtype()))
+    let new = Tensor::from_data(values, (&x.device(), x.dtype()));
+    if x.is_require_grad() { new.require_grad() } else { new }
+}
+
+pub(crate) fn entries<const D: usize, T>(x: Tensor<D>, f: impl FnOnce(&[f32]) -> T) -> T {
+    let data = x.into_data_dtype(DType::F32);
+    f(data.as_slice().expect("numbers that have been made f32"))
 }

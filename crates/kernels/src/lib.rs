@@ -106,20 +106,31 @@ pub fn mean_squared_error(x: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
     choose!(mean_squared_error(x, target))
 }
 
+/// L − c · mean H: a loss with a bonus of so much for entropy.
+///
+/// # Shapes
+/// `loss` and result: `[1]`, `entropy`: `[rows]`.
+pub fn with_bonus(loss: Tensor<1>, entropy: Tensor<1>, coefficient: f64) -> Tensor<1> {
+    choose!(with_bonus(loss, entropy, coefficient))
+}
+
 /// A tensor with the shape and type of `x`, on its device, whose entries are `values`, row by row; a leaf that
 /// asks for a gradient where `x` does. It is in the memory of `x` if nobody else looks at that.
 ///
 /// # Panics
 /// When there are not as many values as `x` has entries.
 pub fn with_values<const D: usize>(x: Tensor<D>, values: &[f32]) -> Tensor<D> {
-    let (shape, wanted) = (x.shape(), x.is_require_grad());
+    let shape = x.shape();
     assert_eq!(values.len(), shape.num_elements(), "as many values as entries of {shape:?}");
-    let new = written(x, values);
-    if wanted { new.require_grad() } else { new }
+    choose!(written(x, values))
 }
 
-fn written<const D: usize>(x: Tensor<D>, values: &[f32]) -> Tensor<D> {
-    choose!(written(x, values))
+/// What `f` makes of the entries of `x`, row by row, which are copied only where they have to be.
+///
+/// # Shapes
+/// Any.
+pub fn entries<const D: usize, T>(x: Tensor<D>, f: impl FnOnce(&[f32]) -> T) -> T {
+    choose!(entries(x, f))
 }
 
 #[cfg(all(test, feature = "flex"))]

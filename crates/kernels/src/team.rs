@@ -104,22 +104,23 @@ impl Team {
     }
 }
 
-/// The rows that `work` makes of each part of `rows`, one after the other: of all of them at once, or on the
-/// threads of the team that has been lent if that is worth it for so many products.
+/// The rows that `work` makes of `given` for each part of `rows`, one after the other: of all of them at once, or
+/// on the threads of the team that has been lent if that is worth it for so many products.
 #[cfg(feature = "flex")]
-pub(crate) fn by_rows(
+pub(crate) fn by_rows<T: Clone + Send + 'static>(
     rows: usize,
     products: usize,
-    work: impl Fn(Range<usize>) -> Vec<f32> + Clone + Send + 'static,
+    given: &T,
+    work: impl Fn(&T, Range<usize>) -> Vec<f32> + Copy + Send + 'static,
 ) -> Vec<f32> {
     let parts = rows.min(products / WORTH);
     // Most layers are small, and don't look for a team.
     let team = if parts > 1 { LENT.with_borrow(Clone::clone) } else { None };
     let parts = parts.min(team.as_ref().map_or(1, |team| team.threads()));
-    let Some(team) = team.filter(|_| parts > 1) else { return work(0..rows) };
+    let Some(team) = team.filter(|_| parts > 1) else { return work(given, 0..rows) };
     let task = |part| -> Task<Vec<f32>> {
-        let (work, part) = (work.clone(), part * rows / parts..(part + 1) * rows / parts);
-        Box::new(move || work(part))
+        let (given, part) = (given.clone(), part * rows / parts..(part + 1) * rows / parts);
+        Box::new(move || work(&given, part))
     };
     team.all((0..parts).map(task).collect()).concat()
 }
@@ -192,12 +193,12 @@ mod tests {
     fn rows_are_shared_while_a_team_is_lent_and_come_back_in_order() {
         let caller = thread::current().id();
         // Each row is its own number, and whether it was made elsewhere.
-        let work = move |rows: Range<usize>| -> Vec<f32> {
+        let work = move |first: &usize, rows: Range<usize>| -> Vec<f32> {
             let elsewhere = f32::from(u8::from(thread::current().id() != caller));
-            rows.flat_map(|row| [row as f32, elsewhere]).collect()
+            rows.flat_map(|row| [(first + row) as f32, elsewhere]).collect()
         };
         let made = |rows, products| -> (Vec<f32>, f32) {
-            let all = by_rows(rows, products, work);
+            let all = by_rows(rows, products, &0, work);
             let (numbers, elsewhere): (Vec<_>, Vec<_>) =
                 all.as_chunks::<2>().0.iter().map(|[row, elsewhere]| (*row, *elsewhere)).unzip();
             (numbers, elsewhere.iter().sum())

@@ -146,6 +146,66 @@ fn layers_of_constants_and_views() {
     assert_eq!(gradient(&b, &gradients).len(), 3);
 }
 
+/// What a tensor of a layer may be in burn's graph.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Standing {
+    Leaf,
+    /// Computed from a leaf.
+    Computed,
+    Constant,
+}
+
+impl Standing {
+    /// A tensor that is that.
+    fn given<const D: usize>(self, leaf: &Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Leaf => leaf.clone(),
+            Self::Computed => leaf.clone() * 0.5 + 0.1,
+            Self::Constant => leaf.clone().detach(),
+        }
+    }
+}
+
+#[test]
+fn layers_of_whatever_stands_where_in_the_graph() {
+    use Standing::{Computed, Constant, Leaf};
+    // Inputs and outputs alike, so that the same leaves serve twice.
+    let run = |layer: fn(_, _, _, _) -> Tensor<2>, standings: [Standing; 3]| {
+        let (x, b) = (matrix(5, 3, 1), vector(3, 3));
+        let w = (matrix(3, 3, 2).inner() * 0.3).autodiff_leaf();
+        // The leaves outlast a graph, and are part of the next one.
+        [1, 2].map(|times| {
+            let mut y = standings[0].given(&x);
+            for _ in 0..times {
+                let (w, b) = (standings[1].given(&w), standings[2].given(&b));
+                y = layer(y, w, b, Activation::Tanh);
+            }
+            let gradients = differentiate(y);
+            let of = [x.grad(&gradients), w.grad(&gradients)].map(|g| g.map(host));
+            (of, b.grad(&gradients).map(host))
+        })
+    };
+    for x in [Leaf, Computed, Constant] {
+        for w in [Leaf, Computed, Constant] {
+            for b in [Leaf, Computed, Constant] {
+                let standings = [x, w, b];
+                if standings == [Constant; 3] {
+                    continue;
+                }
+                let (ours, theirs) = (run(dense, standings), run(composed::dense, standings));
+                for (([dx, dw], db), ([dx2, dw2], db2)) in ours.iter().zip(&theirs) {
+                    let what = format!("x, W and b: {standings:?}");
+                    for (ours, theirs) in [(dx, dx2), (dw, dw2), (db, db2)] {
+                        assert_eq!(ours.is_some(), theirs.is_some(), "{what}");
+                        let [ours, theirs] = [ours, theirs].map(|g| g.as_deref().unwrap_or(&[]));
+                        assert_close(ours, theirs, &what);
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn functions_of_entries_and_rows() {
     for (rows, n) in [(1, 1), (7, 2), (33, 5)] {
@@ -202,6 +262,46 @@ fn losses() {
         &x,
         squared(crate::mean_squared_error),
         squared(composed::mean_squared_error),
+    );
+}
+
+#[test]
+fn a_loss_with_a_bonus() {
+    let (loss, entropy) = (vector(1, 4), vector(7, 5));
+    for (loss, entropy) in [
+        (loss.clone(), entropy.clone()),
+        (loss.clone().detach(), entropy.clone()),
+        (loss.clone(), entropy.clone().detach()),
+    ] {
+        let run = |with_bonus: fn(_, _, _) -> Tensor<1>| {
+            let y = with_bonus(loss.clone(), entropy.clone(), 0.3);
+            let gradients = (y.clone() * 2.0).backward();
+            (host(y), [&loss, &entropy].map(|x| x.grad(&gradients).map(host)))
+        };
+        let ((ours, gradients), (theirs, expected)) =
+            (run(crate::with_bonus), run(composed::with_bonus));
+        assert_close(&ours, &theirs, "a loss with a bonus");
+        for (gradient, expected) in gradients.iter().zip(&expected) {
+            assert_eq!(gradient.is_some(), expected.is_some());
+            let [gradient, expected] = [gradient, expected].map(|g| g.as_deref().unwrap_or(&[]));
+            assert_close(gradient, expected, "its gradient");
+        }
+    }
+    let plain = crate::with_bonus(loss.inner(), entropy.inner(), 0.3);
+    assert!(!plain.is_require_grad());
+}
+
+#[test]
+fn entries_are_read_row_by_row() {
+    let x = matrix(2, 3, 1);
+    let read = |x: Tensor<2>| entries(x, <[f32]>::to_vec);
+    let numbers = host(x.clone());
+    assert_eq!([read(x.clone()), read(x.clone().inner())], [numbers.clone(), numbers.clone()]);
+    assert_eq!(read(x.clone().inner().cast(DType::F64)), numbers);
+    let turned: Vec<f32> = [0, 3, 1, 4, 2, 5].map(|i| numbers[i]).into();
+    assert_eq!(
+        [read(x.clone().transpose()), read(x.inner().transpose())],
+        [turned.clone(), turned]
     );
 }
 

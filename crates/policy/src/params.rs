@@ -5,9 +5,9 @@
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
-    tensor::{DType, Gradients, Tensor},
+    tensor::{Gradients, Tensor},
 };
-use elegante_kernels::with_values;
+use elegante_kernels::{entries, with_values};
 use replace_with::replace_with_or_abort;
 
 /// One parameter tensor: its path in the module and its shape.
@@ -75,7 +75,7 @@ impl<M: Module> Parameters for M {
         struct Flatten<'a>(&'a mut Vec<f32>);
         impl ModuleVisitor for Flatten<'_> {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                extend(self.0, param.val().inner());
+                entries(param.val().inner(), |values| self.0.extend_from_slice(values));
             }
         }
         self.visit(&mut Flatten(flat));
@@ -88,8 +88,9 @@ impl<M: Module> Parameters for M {
         }
         impl ModuleVisitor for Flatten<'_> {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                match param.val().grad_remove(self.gradients) {
-                    Some(gradient) => extend(self.flat, gradient),
+                // Not of `val`, which is a copy of the tensor.
+                match param.grad_remove(self.gradients) {
+                    Some(gradient) => entries(gradient, |g| self.flat.extend_from_slice(g)),
                     None => self.flat.resize(self.flat.len() + param.shape().num_elements(), 0.0),
                 }
             }
@@ -161,12 +162,4 @@ pub(crate) fn describe_part(name: &str, part: &dyn Parameters) -> impl Iterator<
             if info.name.is_empty() { name.to_owned() } else { format!("{name}.{}", info.name) };
         ParamInfo { name, ..info }
     })
-}
-
-fn extend<const D: usize>(flat: &mut Vec<f32>, tensor: Tensor<D>) {
-    let data = tensor.into_data_dtype(DType::F32);
-    match data.as_slice::<f32>() {
-        Ok(entries) => flat.extend_from_slice(entries),
-        Err(_) => flat.extend(data.iter::<f32>()),
-    }
 }

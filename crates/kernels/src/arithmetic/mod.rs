@@ -33,7 +33,7 @@ pub use machine::instruction_set;
 pub(crate) use recycled::keep;
 #[cfg(feature = "flex")]
 pub(crate) use rows::{
-    clipped_surrogate, entropy, entropy_backward, log_softmax, log_softmax_backward,
-    mean_squared_error, pick, pick_backward,
+    bonus_slope, clipped_surrogate, entropy, entropy_backward, log_softmax, log_softmax_backward,
+    mean_squared_error, pick, pick_backward, with_bonus,
 };
 pub use vectors::{AdamStep, all_finite, norm};

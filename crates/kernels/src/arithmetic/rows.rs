@@ -102,3 +102,14 @@ pub(crate) fn mean_squared_error(x: &[f32], target: &[f32]) -> (f32, Vec<f32>) {
     let slope = slope.collect();
     ((sum / f64::from(n)) as f32, slope)
 }
+
+/// L − c · mean H.
+pub(crate) fn with_bonus(loss: f32, entropy: &[f32], coefficient: f64) -> f32 {
+    let sum: f64 = entropy.iter().map(|h| f64::from(*h)).sum();
+    loss - (sum / entropy.len() as f64) as f32 * coefficient as f32
+}
+
+/// Its derivative with respect to each of so many H.
+pub(crate) fn bonus_slope(rows: usize, coefficient: f64) -> f32 {
+    -((rows as f64).recip() as f32 * coefficient as f32)
+}

@@ -1,14 +1,15 @@
 //! The operations as nodes: burn applies the chain rule, and asks each for its local derivative.
 
 use burn::backend::{
-    AutodiffBackend, Flex,
+    AutodiffBackend, Flex, TensorMetadata,
     autodiff::{
-        Autodiff,
+        Autodiff, NodeId,
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
         grads::Gradients,
-        ops::{Backward, Ops, OpsKind},
+        ops::{Backward, NodeGuard, Ops, OpsKind},
     },
     flex::FlexTensor,
+    ops::FloatTensorOps,
     tensor::{FloatTensor, IntTensor},
 };
 
@@ -45,45 +46,90 @@ where
     C: CheckpointStrategy,
     S: Clone + Send + std::fmt::Debug + 'static,
 {
+    let (x, x_node) = x.into_parts();
     // What is kept is a result already, and dearer to compute again than to keep.
-    let prepared = Unary(backward).prepare::<C>([x.node()]).compute_bound().stateful();
-    let (y, kept) = forward(x.into_primitive());
+    let prepared = Unary(backward).prepare::<C>([x_node]).compute_bound().stateful();
+    let (y, kept) = forward(x);
     match prepared {
         OpsKind::Tracked(tracked) => tracked.finish(kept, y),
         OpsKind::UnTracked(untracked) => untracked.finish(y),
     }
 }
 
-/// A layer: keeps x, W and y.
+/// A loss with a bonus: keeps how many rows it is the mean of, and c.
+#[derive(Debug)]
+struct Bonus;
+
+impl Backward<Flex, 2> for Bonus {
+    type State = (usize, f64);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let dy = gradients.consume::<Flex>(&ops.node);
+        let [of_loss, of_entropy] = ops.parents;
+        let (rows, coefficient) = ops.state;
+        if let Some(of) = of_entropy {
+            gradients.register::<Flex>(of.id, flex::bonus_backward(rows, coefficient, &dy));
+        }
+        if let Some(of) = of_loss {
+            gradients.register::<Flex>(of.id, dy);
+        }
+    }
+}
+
+/// A layer.
 #[derive(Debug)]
 struct Dense(Activation);
 
-impl Backward<Flex, 3> for Dense {
-    type State = [FlexTensor; 3];
+/// What a layer keeps, and whose gradients it is asked for.
+#[derive(Clone, Debug)]
+struct Kept {
+    x: FlexTensor,
+    w: FlexTensor,
+    y: FlexTensor,
+    of_x: Option<NodeId>,
+    of_w: Option<NodeId>,
+    of_b: Option<NodeId>,
+}
 
-    fn backward(
-        self,
-        ops: Ops<[FlexTensor; 3], 3>,
-        gradients: &mut Gradients,
-        _: &mut Checkpointer,
-    ) {
+impl<const N: usize> Backward<Flex, N> for Dense {
+    type State = Kept;
+
+    fn backward(self, ops: Ops<Kept, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let dy = gradients.consume::<Flex>(&ops.node);
-        let [x, w, y] = ops.state;
-        let [of_x, of_w, of_b] = ops.parents;
+        let Kept { x, w, y, of_x, of_w, of_b } = ops.state;
         let dz = flex::through_activation(&y, dy, self.0);
+        let given = [x, w, dz];
         if let Some(of_x) = of_x {
-            gradients.register::<Flex>(of_x.id, flex::input_gradient(&dz, &w));
+            gradients.register::<Flex>(of_x, flex::input_gradient(&given));
         }
         if of_w.is_some() || of_b.is_some() {
-            let (dw, db) = flex::parameter_gradients(&x, &dz);
+            let (dw, db) = flex::parameter_gradients(&given);
             for (of, gradient) in [(of_w, dw), (of_b, db)] {
                 if let Some(of) = of {
-                    gradients.register::<Flex>(of.id, gradient);
+                    gradients.register::<Flex>(of, gradient);
                 }
             }
         }
         // What nobody else looks at is written to by the layer whose turn is next.
+        let [_, _, dz] = given;
         [y, dz].into_iter().for_each(flex::recycle);
+    }
+}
+
+impl Dense {
+    /// The layer as a node whose parents are `parents`.
+    fn of<C: CheckpointStrategy, const N: usize>(
+        self,
+        parents: [NodeGuard; N],
+        kept: Kept,
+    ) -> FloatTensor<Autodiff<Flex, C>> {
+        match self.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(tracked) => {
+                let y = kept.y.clone();
+                tracked.finish(kept, y)
+            }
+            OpsKind::UnTracked(untracked) => untracked.finish(kept.y),
+        }
     }
 }
 
@@ -94,14 +140,21 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         b: FloatTensor<Self>,
         f: Activation,
     ) -> FloatTensor<Self> {
-        let parents = [x.node(), w.node(), b.node()];
-        let prepared = Dense(f).prepare::<C>(parents).compute_bound().stateful();
-        let (x, w, b) = (x.into_primitive(), w.into_primitive(), b.into_primitive());
-        let y = Flex::dense(x.clone(), w.clone(), b, f);
-        match prepared {
-            OpsKind::Tracked(tracked) => tracked.finish([x, w, y.clone()], y),
-            OpsKind::UnTracked(untracked) => untracked.finish(y),
+        let [of_x, of_w, of_b] = [&x, &w, &b].map(|x| x.is_tracked().then(|| x.id()));
+        let leaves = Self::float_is_require_grad(&w) && Self::float_is_require_grad(&b);
+        let ((x, x_node), (w, w_node), (b, b_node)) =
+            (x.into_parts(), w.into_parts(), b.into_parts());
+        let given = [x, w, b];
+        let y = flex::layer(&given, f);
+        let [x, w, _] = given;
+        let kept = Kept { x, w, y, of_x, of_w, of_b };
+        if !leaves {
+            return Dense(f).of::<C, 3>([x_node, w_node, b_node], kept);
         }
+        // burn asks a node for its parents to find the steps before it, and a leaf has none. Left out, it need
+        // not be looked for, and the graph that it is the beginning of need not become part of this one.
+        let parent = if of_x.is_some() { x_node } else { b_node };
+        Dense(f).of::<C, 1>([parent], kept)
     }
 
     fn tanh_of(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -157,7 +210,26 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         node::<C, _>(x, forward, |slope, dy| flex::scaled(slope, &dy))
     }
 
+    fn with_bonus(
+        loss: FloatTensor<Self>,
+        entropy: FloatTensor<Self>,
+        coefficient: f64,
+    ) -> FloatTensor<Self> {
+        let ((loss, loss_node), (entropy, entropy_node)) =
+            (loss.into_parts(), entropy.into_parts());
+        let prepared = Bonus.prepare::<C>([loss_node, entropy_node]).compute_bound().stateful();
+        let y = flex::with_bonus(&loss, &entropy, coefficient);
+        match prepared {
+            OpsKind::Tracked(tracked) => {
+                tracked.finish((entropy.shape().num_elements(), coefficient), y)
+            }
+            OpsKind::UnTracked(untracked) => untracked.finish(y),
+        }
+    }
+
     fn written(x: FloatTensor<Self>, values: &[f32]) -> FloatTensor<Self> {
-        <Self as AutodiffBackend>::from_inner(Flex::written(x.into_primitive(), values))
+        let wanted = Self::float_is_require_grad(&x);
+        let new = Self::from_inner(Flex::written(x.into_primitive(), values));
+        if wanted { new.require_grad() } else { new }
     }
 }

@@ -1,10 +1,13 @@
 //! Forward and backward passes on burn-flex's tensors.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use burn::{
-    backend::{Flex, TensorMetadata, flex::FlexTensor},
-    tensor::{DType, TensorData},
+    backend::{
+        Flex, TensorMetadata,
+        flex::{FlexTensor, Layout},
+    },
+    tensor::{Bytes, DType, TensorData},
 };
 
 use super::Kernels;
@@ -16,12 +19,7 @@ use crate::{
 
 impl Kernels for Flex {
     fn dense(x: FlexTensor, w: FlexTensor, b: FlexTensor, f: Activation) -> FlexTensor {
-        let shape = layer_shape(&x, &w);
-        let y = by_rows(shape.rows, shape.products(), move |rows| {
-            let (x, shape) = (&entries(&x)[of(&rows, shape.inputs)], shape.part(&rows));
-            arithmetic::layer(x, &entries(&w), &entries(&b), shape, f)
-        });
-        matrix(y, [shape.rows, shape.outputs])
+        layer(&[x, w, b], f)
     }
 
     fn tanh_of(x: FlexTensor) -> FlexTensor {
@@ -60,6 +58,10 @@ impl Kernels for Flex {
         mean_squared_error(&x, &target).0
     }
 
+    fn with_bonus(loss: FlexTensor, entropy: FlexTensor, coefficient: f64) -> FlexTensor {
+        with_bonus(&loss, &entropy, coefficient)
+    }
+
     fn written(mut x: FlexTensor, values: &[f32]) -> FlexTensor {
         if let Some(entries) = entries_mut(&mut x) {
             entries.copy_from_slice(values);
@@ -67,6 +69,16 @@ impl Kernels for Flex {
         }
         FlexTensor::from_data(TensorData::new(values.to_vec(), x.shape()))
     }
+}
+
+/// y = f(x W + b), given x, W and b.
+pub(super) fn layer(given: &[FlexTensor; 3], f: Activation) -> FlexTensor {
+    let shape = layer_shape(&given[0], &given[1]);
+    let y = by_rows(shape.rows, shape.products(), given, move |[x, w, b], rows| {
+        let (x, shape) = (&entries(x)[of(&rows, shape.inputs)], shape.part(&rows));
+        arithmetic::layer(x, &entries(w), &entries(b), shape, f)
+    });
+    matrix(y, [shape.rows, shape.outputs])
 }
 
 /// The loss, and its derivative with respect to log π.
@@ -87,6 +99,17 @@ pub(super) fn mean_squared_error(x: &FlexTensor, target: &FlexTensor) -> (FlexTe
     (vector(vec![loss]), vector(slope))
 }
 
+/// L − c · mean H.
+pub(super) fn with_bonus(loss: &FlexTensor, entropy: &FlexTensor, coefficient: f64) -> FlexTensor {
+    let loss = arithmetic::with_bonus(entries(loss)[0], &entries(entropy), coefficient);
+    vector(vec![loss])
+}
+
+/// Its derivative with respect to each H.
+pub(super) fn bonus_backward(rows: usize, coefficient: f64, dy: &FlexTensor) -> FlexTensor {
+    vector(vec![arithmetic::bonus_slope(rows, coefficient) * entries(dy)[0]; rows])
+}
+
 /// dz = f′ dy of a layer whose output is y.
 pub(super) fn through_activation(y: &FlexTensor, dy: FlexTensor, f: Activation) -> FlexTensor {
     if f == Activation::Identity {
@@ -95,26 +118,29 @@ pub(super) fn through_activation(y: &FlexTensor, dy: FlexTensor, f: Activation) 
     update(dy, |dy| arithmetic::through_activation(&entries(y), dy, f))
 }
 
+/// What a layer that goes back is given: x, W and dz.
+pub(super) type Back = [FlexTensor; 3];
+
 /// dW and db.
-pub(super) fn parameter_gradients(x: &FlexTensor, dz: &FlexTensor) -> (FlexTensor, FlexTensor) {
+pub(super) fn parameter_gradients(given: &Back) -> (FlexTensor, FlexTensor) {
+    let [x, _, dz] = given;
     let ([rows, inputs], [_, outputs]) = (dims(x), dims(dz));
     let shape = Shape { rows, inputs, outputs };
     let db = arithmetic::bias_gradient(&entries(dz), shape);
-    let (x, dz) = (x.clone(), dz.clone());
-    let dw = by_rows(inputs, shape.products(), move |rows| {
-        arithmetic::weight_gradient(&entries(&x), &entries(&dz), shape, rows)
+    let dw = by_rows(inputs, shape.products(), given, move |[x, _, dz], rows| {
+        arithmetic::weight_gradient(&entries(x), &entries(dz), shape, rows)
     });
     (matrix(dw, [inputs, outputs]), vector(db))
 }
 
 /// dx = dz Wᵀ.
-pub(super) fn input_gradient(dz: &FlexTensor, w: &FlexTensor) -> FlexTensor {
+pub(super) fn input_gradient(given: &Back) -> FlexTensor {
+    let [_, w, dz] = given;
     let ([rows, outputs], [inputs, _]) = (dims(dz), dims(w));
     let shape = Shape { rows, inputs, outputs };
-    let (dz, w) = (dz.clone(), w.clone());
-    let dx = by_rows(rows, shape.products(), move |rows| {
-        let (dz, shape) = (&entries(&dz)[of(&rows, shape.outputs)], shape.part(&rows));
-        arithmetic::input_gradient(dz, &entries(&w), shape)
+    let dx = by_rows(rows, shape.products(), given, move |[_, w, dz], rows| {
+        let (dz, shape) = (&entries(dz)[of(&rows, shape.outputs)], shape.part(&rows));
+        arithmetic::input_gradient(dz, &entries(w), shape)
     });
     matrix(dx, [rows, inputs])
 }
@@ -164,7 +190,7 @@ pub(super) fn dims(tensor: &FlexTensor) -> [usize; 2] {
 }
 
 /// The entries in row-major order.
-fn entries(tensor: &FlexTensor) -> Cow<'_, [f32]> {
+pub(super) fn entries(tensor: &FlexTensor) -> Cow<'_, [f32]> {
     match tensor.as_slice::<f32>() {
         Some(entries) => Cow::Borrowed(entries),
         None => {
@@ -185,18 +211,23 @@ fn indices(index: &FlexTensor) -> Vec<usize> {
 }
 
 fn matrix(entries: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(entries, shape))
+    tensor(entries, Layout::contiguous(shape.into()))
 }
 
 fn vector(entries: Vec<f32>) -> FlexTensor {
     let n = entries.len();
-    FlexTensor::from_data(TensorData::new(entries, [n]))
+    tensor(entries, Layout::contiguous([n].into()))
+}
+
+fn tensor(entries: Vec<f32>, layout: Layout) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(entries), layout, DType::F32)
 }
 
 /// Keeps the memory of a tensor that nobody else looks at for the next one.
 pub(super) fn recycle(x: FlexTensor) {
-    if x.is_unique() {
-        let (bytes, ..) = x.into_data().into_parts();
+    let bytes = x.data_arc();
+    drop(x);
+    if let Some(bytes) = Arc::into_inner(bytes) {
         bytes.try_into_vec().map_or_else(drop, arithmetic::keep);
     }
 }

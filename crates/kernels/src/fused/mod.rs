@@ -5,7 +5,9 @@ mod flex;
 
 use burn::{
     backend::{
-        Backend, Dispatch, DispatchTensor, DispatchTensorKind, TensorMetadata, backend_extension,
+        Backend, BackendTensor, Dispatch, DispatchTensor, DispatchTensorKind, TensorMetadata,
+        backend_extension,
+        flex::FlexTensor,
         tensor::{FloatTensor, IntTensor},
     },
     tensor::{DType, Int, Tensor},
@@ -42,26 +44,38 @@ pub(crate) trait Kernels: Backend {
 
     fn mean_squared_error(x: FloatTensor<Self>, target: FloatTensor<Self>) -> FloatTensor<Self>;
 
+    fn with_bonus(
+        loss: FloatTensor<Self>,
+        entropy: FloatTensor<Self>,
+        coefficient: f64,
+    ) -> FloatTensor<Self>;
+
     fn written(x: FloatTensor<Self>, values: &[f32]) -> FloatTensor<Self>;
+}
+
+/// The tensor itself if it is on burn-flex.
+fn on_flex(kind: &DispatchTensorKind) -> Option<&FlexTensor> {
+    match kind {
+        DispatchTensorKind::Flex(BackendTensor::Float(x)) => Some(x),
+        DispatchTensorKind::Flex(BackendTensor::Autodiff(x)) => Some(x.primitive()),
+        DispatchTensorKind::Autodiff(inner) => on_flex(inner),
+        _ => None,
+    }
 }
 
 /// `x` as a kernel takes it, if there are kernels for what is computed from it and they are wanted; else `x`
 /// itself.
 #[expect(clippy::result_large_err, reason = "both are the tensor, and none is an error")]
 pub(crate) fn takes<const D: usize>(x: Tensor<D>) -> Result<DispatchTensor, Tensor<D>> {
-    fn on_flex(kind: &DispatchTensorKind) -> bool {
-        match kind {
-            DispatchTensorKind::Flex(_) => true,
-            DispatchTensorKind::Autodiff(inner) => on_flex(inner),
-            #[allow(unreachable_patterns)] // where flex is the only backend
-            _ => false,
-        }
-    }
     let x = x.into_dispatch();
-    if switch::fused() && x.dtype() == DType::F32 && on_flex(&x.kind) {
+    if switch::fused() && x.dtype() == DType::F32 && on_flex(&x.kind).is_some() {
         return Ok(x);
     }
     Err(Tensor::from_dispatch(x))
+}
+
+pub(crate) fn entries<T>(x: DispatchTensor, f: impl FnOnce(&[f32]) -> T) -> T {
+    f(&flex::entries(on_flex(&x.kind).expect("it has been looked at")))
 }
 
 pub(crate) fn dense(x: DispatchTensor, w: Tensor<2>, b: Tensor<1>, f: Activation) -> Tensor<2> {
@@ -103,6 +117,11 @@ pub(crate) fn clipped_surrogate(
 
 pub(crate) fn mean_squared_error(x: DispatchTensor, target: Tensor<1>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as Kernels>::mean_squared_error(x, target.into_dispatch()))
+}
+
+pub(crate) fn with_bonus(loss: DispatchTensor, entropy: Tensor<1>, coefficient: f64) -> Tensor<1> {
+    let entropy = entropy.into_dispatch();
+    Tensor::from_dispatch(<Dispatch as Kernels>::with_bonus(loss, entropy, coefficient))
 }
 
 pub(crate) fn written<const D: usize>(x: DispatchTensor, values: &[f32]) -> Tensor<D> {

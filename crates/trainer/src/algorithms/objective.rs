@@ -4,6 +4,7 @@
 //! pieces of it; and where policy and value function have no layer in common, over the two of them.
 
 use burn::tensor::Tensor;
+use elegante_kernels::{entries, with_bonus};
 use elegante_policy::{ActorCritic, Distribution, params};
 
 use crate::{
@@ -194,7 +195,6 @@ fn terms(
     part: Part,
     done: &mut impl FnMut(Stage),
 ) -> Told {
-    let weigh = |loss: Tensor<1>| if rows.share == 1.0 { loss } else { loss * rows.share };
     let [entropy_coef, value_coef] = objective.coefficients();
     let (π, value) = match part {
         Part::Both => {
@@ -206,31 +206,30 @@ fn terms(
     };
     done(Stage::Forward);
     let mut told = Told::default();
-    let number = |term: &Tensor<1>| rows.share * term.clone().into_scalar::<f64>();
+    let number = |term: &Tensor<1>| rows.share * entries(term.clone(), |x| f64::from(x[0]));
     let actor = π.map(|π: Distribution| {
         let log_prob = π.log_prob(rows.actions.clone());
-        told.log_probs = log_prob.to_data().iter::<f32>().collect();
+        told.log_probs = entries(log_prob.clone(), <[f32]>::to_vec);
         let loss = objective.policy_loss(log_prob, rows);
         told.policy_loss = number(&loss);
-        if entropy_coef == 0.0 {
-            // It is only told, and needs no graph.
-            told.entropy = number(&π.valid().entropy().mean());
-            return loss;
-        }
-        let entropy = π.entropy().mean();
-        told.entropy = number(&entropy);
-        loss - entropy * entropy_coef
+        // With a coefficient of 0 it is only told, and needs no graph.
+        let bonus = entropy_coef != 0.0;
+        let entropy = if bonus { π.entropy() } else { π.valid().entropy() };
+        let mean = |h: &[f32]| h.iter().map(|h| f64::from(*h)).sum::<f64>() / h.len() as f64;
+        told.entropy = rows.share * entries(entropy.clone(), mean);
+        if bonus { with_bonus(loss, entropy, entropy_coef) } else { loss }
     });
     let critic = value.map(|value| {
         let loss = objective.value_loss(value, rows);
         told.value_loss = number(&loss);
-        loss * value_coef
+        loss
     });
-    let total = match (actor, critic) {
-        (Some(actor), Some(critic)) => actor + critic,
-        (actor, critic) => actor.or(critic).expect("every part has a term"),
+    // The gradient of w L is w times that of L, for which the graph needs no node.
+    let (total, weight) = match (actor, critic) {
+        (Some(actor), Some(critic)) => (actor + critic * value_coef, rows.share),
+        (Some(actor), None) => (actor, rows.share),
+        (None, critic) => (critic.expect("every part has a term"), rows.share * value_coef),
     };
-    let total = weigh(total);
     // An entropy may be infinite, and is not part of the loss then.
     let bonus = if entropy_coef == 0.0 { 0.0 } else { entropy_coef * told.entropy };
     told.loss = told.policy_loss - bonus + value_coef * told.value_loss;
@@ -240,6 +239,9 @@ fn terms(
         (Part::Critic, Some(value)) => gradient(value, &total),
         _ => gradient(networks, &total),
     };
+    if weight != 1.0 {
+        told.gradient.iter_mut().for_each(|g| *g *= weight as f32);
+    }
     done(Stage::Backward);
     told
 }
