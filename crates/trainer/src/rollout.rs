@@ -117,7 +117,7 @@ impl Rollout {
         let valid =
             if self.valid.is_empty() { Vec::new() } else { take(&self.valid, rows, choices) };
         let mut actions = self.head.no_actions();
-        rows.iter().for_each(|&row| actions.push_row(&self.actions, row));
+        actions.extend_rows(&self.actions, rows);
         let memory = self.memory.len() / self.lanes;
         let sequence = (memory > 0).then(|| Sequence {
             memory: matrix(take(&self.memory, units, memory), memory, device),

@@ -70,18 +70,31 @@ impl ActionBatch {
     /// # Panics
     /// When the kinds differ: a policy returns one kind only.
     pub fn push_row(&mut self, other: &Self, row: usize) {
-        let dims = other.dims();
-        let row = row * dims..(row + 1) * dims;
+        self.extend_rows(other, &[row]);
+    }
+
+    /// Appends these rows of `other`, which is of the same kind, in this order.
+    ///
+    /// # Panics
+    /// When the kinds differ: a policy returns one kind only.
+    pub fn extend_rows(&mut self, other: &Self, rows: &[usize]) {
+        fn extend<T: Copy>(to: &mut Vec<T>, from: &[T], dims: usize, rows: &[usize]) {
+            to.reserve(rows.len() * dims);
+            rows.iter().for_each(|row| to.extend_from_slice(&from[row * dims..(row + 1) * dims]));
+        }
         match (self, other) {
-            (Self::Discrete(to), Self::Discrete(from)) => to.push(from[row.start]),
-            (Self::MultiDiscrete { values: to, .. }, Self::MultiDiscrete { values: from, .. }) => {
-                to.extend_from_slice(&from[row]);
+            (Self::Discrete(to), Self::Discrete(from)) => {
+                to.extend(rows.iter().map(|&row| from[row]));
             }
-            (Self::MultiBinary { values: to, .. }, Self::MultiBinary { values: from, .. }) => {
-                to.extend_from_slice(&from[row]);
+            (
+                Self::MultiDiscrete { values: to, .. },
+                Self::MultiDiscrete { values: from, dims },
+            ) => extend(to, from, *dims, rows),
+            (Self::MultiBinary { values: to, .. }, Self::MultiBinary { values: from, dims }) => {
+                extend(to, from, *dims, rows);
             }
-            (Self::Continuous { values: to, .. }, Self::Continuous { values: from, .. }) => {
-                to.extend_from_slice(&from[row]);
+            (Self::Continuous { values: to, .. }, Self::Continuous { values: from, dims }) => {
+                extend(to, from, *dims, rows);
             }
             (to, from) => {
                 panic!("a batch of {} actions can't take {} ones", to.kind(), from.kind())
@@ -168,6 +181,10 @@ mod tests {
             copy.push_row(&batch, 1);
             copy.push_row(&batch, 0);
             assert_ne!(copy, batch, "in the other order");
+            let mut turned = batch.clone();
+            turned.clear();
+            turned.extend_rows(&batch, &[1, 0]);
+            assert_eq!(turned, copy);
             copy.clear();
             copy.append(&batch);
             assert_eq!(copy, batch);
