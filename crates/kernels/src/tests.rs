@@ -161,7 +161,8 @@ impl Standing {
         match self {
             Self::Leaf => leaf.clone(),
             Self::Computed => leaf.clone() * 0.5 + 0.1,
-            Self::Constant => leaf.clone().detach(),
+            // `detach` makes another leaf of a leaf.
+            Self::Constant => leaf.clone().set_require_grad(false),
         }
     }
 }
@@ -270,8 +271,8 @@ fn a_loss_with_a_bonus() {
     let (loss, entropy) = (vector(1, 4), vector(7, 5));
     for (loss, entropy) in [
         (loss.clone(), entropy.clone()),
-        (loss.clone().detach(), entropy.clone()),
-        (loss.clone(), entropy.clone().detach()),
+        (loss.clone().set_require_grad(false), entropy.clone()),
+        (loss.clone(), entropy.clone().set_require_grad(false)),
     ] {
         let run = |with_bonus: fn(_, _, _) -> Tensor<1>| {
             let y = with_bonus(loss.clone(), entropy.clone(), 0.3);
