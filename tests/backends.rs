@@ -1,5 +1,5 @@
 //! The backends compiled in against each other: the gradient of PPO's loss by every weight of a policy and a
-//! value network, at one batch.
+//! value network, at one batch; and what the first updates of a training make of the weights.
 //!
 //! The CPU that `--device auto` takes is what the others are measured against, and `docs/backends.md` says
 //! what came out on a GPU. Run it with
@@ -7,12 +7,16 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use elegante::{
-    env::EnvRng,
+    env::{CartPole, EnvRng, Pendulum, TimeLimit},
     policy::{
         ActionHead, ActionTensor, Activation, Cell, DeviceChoice, Init, MlpConfig, PolicyConfig,
         ValueNet, params,
     },
-    trainer::loss::{clipped_surrogate, value_mse},
+    trainer::{
+        A2cConfig, Algorithm, DqnConfig, PpoConfig, ReinforceConfig, RunConfig, SacConfig,
+        Td3Config, TrainConfig, Trainer,
+        loss::{clipped_surrogate, value_mse},
+    },
 };
 
 const OBSERVATION: usize = 8;
@@ -129,14 +133,20 @@ fn relative_error(a: &[f32], b: &[f32]) -> f64 {
     difference / scale
 }
 
+/// The backend that the others are measured against, and those.
+fn backends() -> Option<(DeviceChoice, Vec<DeviceChoice>)> {
+    let cpu = [DeviceChoice::Flex, DeviceChoice::NdArray];
+    let mut others = DeviceChoice::compiled_in();
+    let Some(reference) = others.iter().position(|built| cpu.contains(built)) else {
+        println!("no CPU backend is compiled in to compare with");
+        return None;
+    };
+    Some((others.remove(reference), others))
+}
+
 #[test]
 fn every_backend_finds_the_gradient_that_the_cpu_finds() {
-    let cpu = [DeviceChoice::Flex, DeviceChoice::NdArray];
-    let backends = DeviceChoice::compiled_in();
-    let Some(&reference) = backends.iter().find(|built| cpu.contains(built)) else {
-        println!("no CPU backend is compiled in to compare with");
-        return;
-    };
+    let Some((reference, others)) = backends() else { return };
     let gaussian =
         ActionHead::Gaussian { low: vec![None; 2], high: vec![None; 2], initial_log_std: -0.3 };
     let mut relu = case("a Gaussian, relu", gaussian, 64, 256);
@@ -148,7 +158,7 @@ fn every_backend_finds_the_gradient_that_the_cpu_finds() {
     for case in [narrow, relu, gru, wide] {
         let batch = Batch::new(case.rows);
         let expected = gradients(&case, &batch, reference);
-        for &backend in backends.iter().filter(|&&backend| backend != reference) {
+        for &backend in &others {
             let [policy, value] = gradients(&case, &batch, backend);
             let errors = [(policy, &expected[0]), (value, &expected[1])]
                 .map(|(found, expected)| relative_error(&found, expected));
@@ -160,6 +170,96 @@ fn every_backend_finds_the_gradient_that_the_cpu_finds() {
             for error in errors {
                 assert!(error < tolerance(backend), "{backend}, {}: {error:.1e}", case.name);
             }
+        }
+    }
+}
+
+/// A training that has just begun.
+fn training(algorithm: &Algorithm, backend: DeviceChoice) -> Trainer {
+    let config = TrainConfig {
+        run: RunConfig { seed: 5, steps: 100_000, threads: 1, ..RunConfig::default() },
+        network: MlpConfig { hidden: vec![32; 2], ..MlpConfig::default() },
+        algorithm: algorithm.clone(),
+        device: backend,
+        ..TrainConfig::default()
+    };
+    let trainer = match algorithm {
+        Algorithm::Sac(_) | Algorithm::Td3(_) => {
+            Trainer::new(config, || TimeLimit::new(Pendulum::default(), 200).expect("200 steps"))
+        }
+        _ => Trainer::new(config, || TimeLimit::new(CartPole::default(), 500).expect("500 steps")),
+    };
+    trainer.expect("a sound configuration")
+}
+
+/// All weights of all networks that learn.
+fn weights(trainer: &Trainer) -> Vec<f32> {
+    trainer.inspect().into_iter().flat_map(|tensor| tensor.values).collect()
+}
+
+/// Each algorithm with updates as short as they can be and still say something.
+fn algorithms() -> Vec<(&'static str, Algorithm)> {
+    let ppo = PpoConfig { n_steps: 16, batch_size: 32, epochs: 2, ..PpoConfig::default() };
+    let reinforce =
+        ReinforceConfig { batch_steps: 64, value_epochs: 2, ..ReinforceConfig::default() };
+    let (learning_starts, train_freq, batch_size) = (32, 4, 32);
+    let dqn = DqnConfig {
+        learning_starts,
+        train_freq,
+        batch_size,
+        target_update_interval: 16,
+        tau: 0.1,
+        ..DqnConfig::default()
+    };
+    let sac = SacConfig { learning_starts, train_freq, batch_size, ..SacConfig::default() };
+    let td3 = Td3Config { learning_starts, train_freq, batch_size, ..Td3Config::default() };
+    vec![
+        ("PPO", Algorithm::Ppo(ppo)),
+        ("A2C", Algorithm::A2c(A2cConfig::default())),
+        ("REINFORCE", Algorithm::Reinforce(reinforce)),
+        ("DQN", Algorithm::Dqn(dqn)),
+        ("SAC", Algorithm::Sac(sac)),
+        ("TD3", Algorithm::Td3(td3)),
+    ]
+}
+
+#[test]
+fn the_first_updates_lead_to_the_same_weights_on_every_backend() {
+    let Some((reference, others)) = backends() else { return };
+    for (name, algorithm) in algorithms() {
+        let begun = weights(&training(&algorithm, reference));
+        let changes = |backend| {
+            let mut trainer = training(&algorithm, backend);
+            for _ in 0..2 {
+                trainer.step().expect("an update");
+            }
+            let change = |(new, old): (f32, &f32)| new - old;
+            weights(&trainer).into_iter().zip(&begun).map(change).collect::<Vec<_>>()
+        };
+        let expected = changes(reference);
+        for &backend in &others {
+            let error = relative_error(&changes(backend), &expected);
+            println!("{backend}, {name}: the weights' way is off {reference}'s by {error:.1e}");
+            // Adam's first steps have the same length whatever the gradient: where that is next to nothing,
+            // its rounding decides which way they go.
+            assert!(error < 40.0 * tolerance(backend), "{backend}, {name}: {error:.1e}");
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_goes_on_where_it_was_made() {
+    for backend in DeviceChoice::compiled_in() {
+        for (name, algorithm) in algorithms() {
+            let mut first = training(&algorithm, backend);
+            first.step().expect("an update");
+            let mut second = training(&algorithm, backend);
+            second.restore(&first.checkpoint().expect("a checkpoint")).expect("its own");
+            let [first, second] = [first, second].map(|mut trainer| {
+                trainer.step().expect("an update");
+                weights(&trainer)
+            });
+            assert!(relative_error(&second, &first) < 1e-5, "{backend}, {name}");
         }
     }
 }

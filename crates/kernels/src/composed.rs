@@ -67,3 +67,19 @@ pub(crate) fn entries<const D: usize, T>(x: Tensor<D>, f: impl FnOnce(&[f32]) ->
     let data = x.into_data_dtype(DType::F32);
     f(data.as_slice().expect("numbers that have been made f32"))
 }
+
+pub(crate) fn entries_of_all<const N: usize, T>(
+    vectors: [Tensor<1>; N],
+    f: impl FnOnce([&[f32]; N]) -> T,
+) -> T {
+    let mut lengths = vectors.iter().map(|x| x.dims()[0]).collect::<Vec<_>>().into_iter();
+    // Numbers alone, for which burn's graph needs no node.
+    let vectors = vectors.map(|x| if x.device().is_autodiff() { x.inner() } else { x });
+    entries(Tensor::cat(vectors.into(), 0), |mut rest| {
+        f(std::array::from_fn(|_| {
+            let (these, others) = rest.split_at(lengths.next().unwrap_or_default());
+            rest = others;
+            these
+        }))
+    })
+}

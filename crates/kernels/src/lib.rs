@@ -133,5 +133,22 @@ pub fn entries<const D: usize, T>(x: Tensor<D>, f: impl FnOnce(&[f32]) -> T) -> 
     choose!(entries(x, f))
 }
 
+/// What `f` makes of the entries of several vectors. Where they have to be copied to get here, it is one journey
+/// for all of them.
+///
+/// # Shapes
+/// Any lengths.
+pub fn entries_of_all<const N: usize, T>(
+    vectors: [Tensor<1>; N],
+    f: impl FnOnce([&[f32]; N]) -> T,
+) -> T {
+    #[cfg(feature = "flex")]
+    let vectors = match fused::take_all(vectors) {
+        Ok(vectors) => return fused::entries_of_all(&vectors, f),
+        Err(vectors) => vectors,
+    };
+    composed::entries_of_all(vectors, f)
+}
+
 #[cfg(all(test, feature = "flex"))]
 mod tests;

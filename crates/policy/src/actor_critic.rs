@@ -1,11 +1,11 @@
 //! A policy and a value function that learn together.
 
-use burn::tensor::{Bool, Device, Gradients, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 use rand::Rng;
 
 use crate::{
     Distribution, Outputs, Policy, PolicyConfig, PolicyError, ValueNet,
-    params::{ParamInfo, Parameters, describe_part},
+    params::{ParamInfo, Parameters, Reader, Writer, describe_part},
 };
 
 /// πθ(a|s) and Vφ(s), each with a network of its own or both on one.
@@ -159,18 +159,13 @@ impl Parameters for ActorCritic {
         self.policy.count() + self.value.as_ref().map_or(0, ValueNet::count)
     }
 
-    fn extend_flat(&self, flat: &mut Vec<f32>) {
-        self.policy.extend_flat(flat);
-        self.value.iter().for_each(|value| value.extend_flat(flat));
+    fn read(&self, reader: &mut Reader<'_>) {
+        self.policy.read(reader);
+        self.value.iter().for_each(|value| value.read(reader));
     }
 
-    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>) {
-        self.policy.extend_gradients(gradients, flat);
-        self.value.iter().for_each(|value| value.extend_gradients(gradients, flat));
-    }
-
-    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32] {
-        let rest = self.policy.take_flat(flat);
-        self.value.iter_mut().fold(rest, |rest, value| value.take_flat(rest))
+    fn write(&mut self, writer: &mut Writer<'_>) {
+        self.policy.write(writer);
+        self.value.iter_mut().for_each(|value| value.write(writer));
     }
 }

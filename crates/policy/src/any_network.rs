@@ -4,12 +4,12 @@ use std::fmt;
 
 use burn::{
     module::Module,
-    tensor::{Device, Gradients, Tensor},
+    tensor::{Device, Tensor},
 };
 
 use crate::{
     linear::{self, LinearInfo, Shift},
-    params::{ParamInfo, Parameters},
+    params::{ParamInfo, Parameters, Reader, Writer},
 };
 
 /// A network: a burn module that turns features into outputs. Any that has this can be the policy or
@@ -233,15 +233,11 @@ impl Parameters for AnyNetwork {
         self.0.count()
     }
 
-    fn extend_flat(&self, flat: &mut Vec<f32>) {
-        self.0.extend_flat(flat);
+    fn read(&self, reader: &mut Reader<'_>) {
+        self.0.read(reader);
     }
 
-    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>) {
-        self.0.extend_gradients(gradients, flat);
-    }
-
-    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32] {
-        self.0.take_flat(flat)
+    fn write(&mut self, writer: &mut Writer<'_>) {
+        self.0.write(writer);
     }
 }

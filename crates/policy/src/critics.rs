@@ -1,11 +1,11 @@
 //! Networks that value actions, several of them side by side.
 
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Device, Tensor};
 use rand::Rng;
 
 use crate::{
     AnyNetwork, MlpConfig, PolicyError,
-    params::{ParamInfo, Parameters, describe_part},
+    params::{ParamInfo, Parameters, Reader, Writer, describe_part},
 };
 
 /// Scale of an orthogonal last layer.
@@ -103,16 +103,12 @@ impl Parameters for Critics {
         self.networks.iter().map(AnyNetwork::count).sum()
     }
 
-    fn extend_flat(&self, flat: &mut Vec<f32>) {
-        self.networks.iter().for_each(|network| network.extend_flat(flat));
+    fn read(&self, reader: &mut Reader<'_>) {
+        self.networks.iter().for_each(|network| network.read(reader));
     }
 
-    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>) {
-        self.networks.iter().for_each(|network| network.extend_gradients(gradients, flat));
-    }
-
-    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32] {
-        self.networks.iter_mut().fold(flat, |rest, network| network.take_flat(rest))
+    fn write(&mut self, writer: &mut Writer<'_>) {
+        self.networks.iter_mut().for_each(|network| network.write(writer));
     }
 }
 

@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use burn::tensor::{Device, Tensor};
+use burn::{
+    backend::DispatchDevice,
+    tensor::{Device, Tensor},
+};
 
 use crate::PolicyError;
 
@@ -130,6 +133,18 @@ impl DeviceChoice {
             Self::Cuda(index) => Device::cuda(index),
             _ => Device::default(),
         }
+    }
+}
+
+/// Whether a device computes in the memory of the program, with autodiff or without.
+pub fn in_memory(device: &Device) -> bool {
+    match device.clone().inner().as_dispatch() {
+        #[cfg(feature = "flex")]
+        DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "ndarray")]
+        DispatchDevice::NdArray(_) => true,
+        #[allow(unreachable_patterns, reason = "in a build for CPUs alone")]
+        _ => false,
     }
 }
 

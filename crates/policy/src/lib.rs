@@ -30,7 +30,7 @@ pub use actor::Actor;
 pub use actor_critic::{ActorCritic, Said};
 pub use any_network::{AnyNetwork, Network};
 pub use critics::Critics;
-pub use device::DeviceChoice;
+pub use device::{DeviceChoice, in_memory};
 pub use distribution::{
     ActionBatch, ActionTensor, Bernoulli, Beta, Categorical, Deterministic, DiagGaussian,
     Distribution, EpsilonGreedy, Exploration, Gsde, MultiCategorical, SquashedGaussian,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use burn::{
     module::{Module, Param},
     nn::Linear,
-    tensor::{Device, Gradients, Tensor, TensorData},
+    tensor::{Device, Tensor, TensorData},
 };
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
@@ -14,7 +14,7 @@ use rand_distr::StandardNormal;
 use crate::{
     Policy, PolicyError,
     linear::{LinearInfo, Shift},
-    params::{self, ParamInfo, Parameters, describe_part},
+    params::{self, ParamInfo, Parameters, Reader, Writer, describe_part},
 };
 
 /// A policy with noise in every linear layer of its network, as much as has been learnt to be right:
@@ -99,9 +99,8 @@ impl NoisyPolicy {
 
     /// The mean of |σ| over all weights and biases that have one; NaN where none has.
     pub fn mean_std(&self) -> f64 {
-        let mut flat = Vec::new();
-        self.layers().for_each(|layer| layer.extend_flat(&mut flat));
-        flat.iter().map(|std| f64::from(std.abs())).sum::<f64>() / flat.len() as f64
+        let all: Vec<f32> = self.layers().flat_map(params::flatten).collect();
+        all.iter().map(|std| f64::from(std.abs())).sum::<f64>() / all.len() as f64
     }
 
     /// Noise for one network, layer by layer: ε of the inputs, then ε′ of the outputs.
@@ -173,19 +172,14 @@ impl Parameters for NoisyPolicy {
         self.mean.count() + self.layers().map(Parameters::count).sum::<usize>()
     }
 
-    fn extend_flat(&self, flat: &mut Vec<f32>) {
-        self.mean.extend_flat(flat);
-        self.layers().for_each(|std| std.extend_flat(flat));
+    fn read(&self, reader: &mut Reader<'_>) {
+        self.mean.read(reader);
+        self.layers().for_each(|std| std.read(reader));
     }
 
-    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>) {
-        self.mean.extend_gradients(gradients, flat);
-        self.layers().for_each(|std| std.extend_gradients(gradients, flat));
-    }
-
-    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32] {
-        let rest = self.mean.take_flat(flat);
-        self.spread.iter_mut().fold(rest, |rest, (_, std)| std.take_flat(rest))
+    fn write(&mut self, writer: &mut Writer<'_>) {
+        self.mean.write(writer);
+        self.spread.iter_mut().for_each(|(_, std)| std.write(writer));
     }
 }
 

@@ -5,7 +5,7 @@
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
-    tensor::{Gradients, Tensor},
+    tensor::{DType, Gradients, Tensor},
 };
 use elegante_kernels::{entries, with_values};
 use replace_with::replace_with_or_abort;
@@ -25,22 +25,103 @@ pub trait Parameters {
     /// Every float parameter's name and shape, in visiting order.
     fn describe(&self) -> Vec<ParamInfo>;
 
-    /// Appends all parameters, one after the other.
-    fn extend_flat(&self, flat: &mut Vec<f32>);
-
-    /// Appends the gradient of every parameter, laid out as [`extend_flat`](Self::extend_flat) lays
-    /// out the parameters; zeros where the loss does not depend on a parameter.
-    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>);
-
-    /// Replaces the parameters by the first numbers of `flat`, each on the device where it was, and
-    /// returns the numbers left over.
-    ///
-    /// # Panics
-    /// When there are fewer numbers than parameters: that is a mistake in the caller.
-    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32];
-
     /// Number of parameters.
     fn count(&self) -> usize;
+
+    /// Shows every parameter to `reader`, in visiting order.
+    fn read(&self, reader: &mut Reader<'_>);
+
+    /// Has every parameter replaced by `writer`, in the same order.
+    ///
+    /// # Panics
+    /// When the writer has fewer numbers than there are parameters: that is a mistake in the caller.
+    fn write(&mut self, writer: &mut Writer<'_>);
+}
+
+/// What parameters are read for, and where it goes.
+pub struct Reader<'a> {
+    what: What<'a>,
+    to: To<'a>,
+}
+
+enum What<'a> {
+    Values,
+    /// Taken out; zeros where the loss does not depend on a parameter.
+    Gradients(&'a mut Gradients),
+}
+
+enum To<'a> {
+    Host(&'a mut Vec<f32>),
+    /// As vectors where they are, without autodiff.
+    Device(&'a mut Vec<Tensor<1>>),
+}
+
+impl ModuleVisitor for Reader<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let found = match &mut self.what {
+            What::Values => Some(param.val().inner()),
+            // Not of `val`, which is a copy of the tensor.
+            What::Gradients(gradients) => param.grad_remove(gradients),
+        };
+        let count = param.shape().num_elements();
+        match (&mut self.to, found) {
+            (To::Host(flat), Some(found)) => entries(found, |x| flat.extend_from_slice(x)),
+            (To::Host(flat), None) => flat.resize(flat.len() + count, 0.0),
+            (To::Device(parts), Some(found)) => {
+                parts.push(found.reshape([count]).cast(DType::F32));
+            }
+            (To::Device(parts), None) => {
+                let device = param.val().inner().device();
+                parts.push(Tensor::zeros([count], (&device, DType::F32)));
+            }
+        }
+    }
+}
+
+/// What parameters are replaced by, one number after the other.
+pub struct Writer<'a>(From<'a>);
+
+enum From<'a> {
+    /// What is left.
+    Host(&'a [f32]),
+    /// A vector where the parameters are, without autodiff, and how many of its numbers are written.
+    Device(&'a Tensor<1>, usize),
+}
+
+impl Writer<'_> {
+    /// How many numbers are left.
+    fn left(&self) -> usize {
+        match &self.0 {
+            From::Host(rest) => rest.len(),
+            From::Device(flat, written) => flat.dims()[0] - written,
+        }
+    }
+}
+
+impl ModuleMapper for Writer<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, old, mapper) = param.consume();
+        let count = old.shape().num_elements();
+        let new = match &mut self.0 {
+            From::Host(rest) => {
+                let (values, after) = rest.split_at(count);
+                *rest = after;
+                with_values(old, values)
+            }
+            From::Device(flat, written) => {
+                let part = flat.clone().narrow(0, *written, count);
+                *written += count;
+                in_place_of(&old, part.reshape(old.dims()).cast(old.dtype()))
+            }
+        };
+        Param::from_mapped_value(id, new, mapper)
+    }
+}
+
+/// `new`, which has no autodiff, with that of `old`.
+fn in_place_of<const D: usize>(old: &Tensor<D>, new: Tensor<D>) -> Tensor<D> {
+    let new = if old.device().is_autodiff() { Tensor::from_inner(new) } else { new };
+    if old.is_require_grad() { new.require_grad() } else { new }
 }
 
 impl<M: Module> Parameters for M {
@@ -71,48 +152,18 @@ impl<M: Module> Parameters for M {
         self.num_params()
     }
 
-    fn extend_flat(&self, flat: &mut Vec<f32>) {
-        struct Flatten<'a>(&'a mut Vec<f32>);
-        impl ModuleVisitor for Flatten<'_> {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                entries(param.val().inner(), |values| self.0.extend_from_slice(values));
-            }
-        }
-        self.visit(&mut Flatten(flat));
+    fn read(&self, reader: &mut Reader<'_>) {
+        self.visit(reader);
     }
 
-    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>) {
-        struct Flatten<'a> {
-            gradients: &'a mut Gradients,
-            flat: &'a mut Vec<f32>,
-        }
-        impl ModuleVisitor for Flatten<'_> {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                // Not of `val`, which is a copy of the tensor.
-                match param.grad_remove(self.gradients) {
-                    Some(gradient) => entries(gradient, |g| self.flat.extend_from_slice(g)),
-                    None => self.flat.resize(self.flat.len() + param.shape().num_elements(), 0.0),
-                }
-            }
-        }
-        self.visit(&mut Flatten { gradients, flat });
-    }
-
-    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32] {
-        struct Unflatten<'a>(&'a [f32]);
-        impl ModuleMapper for Unflatten<'_> {
-            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                let (id, old, mapper) = param.consume();
-                let (values, rest) = self.0.split_at(old.shape().num_elements());
-                self.0 = rest;
-                Param::from_mapped_value(id, with_values(old, values), mapper)
-            }
-        }
-        assert!(self.count() <= flat.len(), "{} numbers are too few for this module", flat.len());
-        let mut mapper = Unflatten(flat);
+    fn write(&mut self, writer: &mut Writer<'_>) {
+        assert!(
+            self.count() <= writer.left(),
+            "{} numbers are too few for this module",
+            writer.left()
+        );
         // Not a clone, beside which no parameter could be written to where it is.
-        replace_with_or_abort(self, |module| module.map(&mut mapper));
-        mapper.0
+        replace_with_or_abort(self, |module| module.map(writer));
     }
 }
 
@@ -123,17 +174,36 @@ pub fn describe(module: &impl Parameters) -> Vec<ParamInfo> {
 
 /// All parameters, one after the other.
 pub fn flatten(module: &impl Parameters) -> Vec<f32> {
-    let mut flat = Vec::with_capacity(module.count());
-    module.extend_flat(&mut flat);
-    flat
+    on_host(module, What::Values)
 }
 
 /// The gradient of every parameter, laid out as [`flatten`] lays out the parameters; zeros where
 /// the loss does not depend on a parameter.
 pub fn flatten_gradients(module: &impl Parameters, gradients: &mut Gradients) -> Vec<f32> {
+    on_host(module, What::Gradients(gradients))
+}
+
+fn on_host(module: &impl Parameters, what: What<'_>) -> Vec<f32> {
     let mut flat = Vec::with_capacity(module.count());
-    module.extend_gradients(gradients, &mut flat);
+    module.read(&mut Reader { what, to: To::Host(&mut flat) });
     flat
+}
+
+/// [`flatten`] without a way to the host: a vector on the device of the parameters, without autodiff; `None`
+/// if there are no parameters.
+pub fn vector(module: &impl Parameters) -> Option<Tensor<1>> {
+    on_device(module, What::Values)
+}
+
+/// [`flatten_gradients`] in the same way.
+pub fn gradient_vector(module: &impl Parameters, gradients: &mut Gradients) -> Option<Tensor<1>> {
+    on_device(module, What::Gradients(gradients))
+}
+
+fn on_device(module: &impl Parameters, what: What<'_>) -> Option<Tensor<1>> {
+    let mut parts = Vec::new();
+    module.read(&mut Reader { what, to: To::Device(&mut parts) });
+    (!parts.is_empty()).then(|| Tensor::cat(parts, 0))
 }
 
 /// The module with its parameters replaced by `flat`, each on the device where it was.
@@ -151,8 +221,20 @@ pub fn unflatten<P: Parameters>(mut module: P, flat: &[f32]) -> P {
 /// # Panics
 /// When `flat` is not as long as [`flatten`] of this module: that is a mistake in the caller.
 pub fn overwrite(module: &mut impl Parameters, flat: &[f32]) {
-    let rest = module.take_flat(flat);
-    assert!(rest.is_empty(), "{} numbers too many for this module", rest.len());
+    write_all(module, Writer(From::Host(flat)));
+}
+
+/// [`overwrite`] by a vector such as [`vector`] makes, which is on the device already.
+///
+/// # Panics
+/// As [`overwrite`].
+pub fn overwrite_with(module: &mut impl Parameters, flat: &Tensor<1>) {
+    write_all(module, Writer(From::Device(flat, 0)));
+}
+
+fn write_all(module: &mut impl Parameters, mut writer: Writer<'_>) {
+    module.write(&mut writer);
+    assert!(writer.left() == 0, "{} numbers too many for this module", writer.left());
 }
 
 /// The parameters of `part`, with their names below `name`.

@@ -2,7 +2,7 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Bool, Device, Gradients, Tensor, TensorData},
+    tensor::{Bool, Device, Tensor, TensorData},
 };
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ActionBatch, ActionHead, Actor, AnyNetwork, Distribution, Exploration, MlpConfig, PolicyError,
     linear::{LinearInfo, Shift},
-    params::{ParamInfo, Parameters, describe_part},
+    params::{ParamInfo, Parameters, Reader, Writer, describe_part},
 };
 
 /// Scale of an orthogonal policy head: nearly equal probabilities (a mean near 0) to begin with.
@@ -387,19 +387,14 @@ impl Parameters for Policy {
         self.net.count() + self.log_std.count()
     }
 
-    fn extend_flat(&self, flat: &mut Vec<f32>) {
-        self.net.extend_flat(flat);
-        self.log_std.extend_flat(flat);
+    fn read(&self, reader: &mut Reader<'_>) {
+        self.net.read(reader);
+        self.log_std.read(reader);
     }
 
-    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>) {
-        self.net.extend_gradients(gradients, flat);
-        self.log_std.extend_gradients(gradients, flat);
-    }
-
-    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32] {
-        let rest = self.net.take_flat(flat);
-        self.log_std.take_flat(rest)
+    fn write(&mut self, writer: &mut Writer<'_>) {
+        self.net.write(writer);
+        self.log_std.write(writer);
     }
 }
 
@@ -468,15 +463,11 @@ impl Parameters for ValueNet {
         self.net.count()
     }
 
-    fn extend_flat(&self, flat: &mut Vec<f32>) {
-        self.net.extend_flat(flat);
+    fn read(&self, reader: &mut Reader<'_>) {
+        self.net.read(reader);
     }
 
-    fn extend_gradients(&self, gradients: &mut Gradients, flat: &mut Vec<f32>) {
-        self.net.extend_gradients(gradients, flat);
-    }
-
-    fn take_flat<'a>(&mut self, flat: &'a [f32]) -> &'a [f32] {
-        self.net.take_flat(flat)
+    fn write(&mut self, writer: &mut Writer<'_>) {
+        self.net.write(writer);
     }
 }

@@ -3,7 +3,8 @@
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use elegante_env::{Actions, BoxSpace, EnvError, Space};
-use elegante_policy::{ActionBatch, ActionHead, ActionValues, MlpConfig, PolicyConfig};
+use elegante_kernels::entries;
+use elegante_policy::{ActionBatch, ActionHead, ActionValues, MlpConfig, PolicyConfig, in_memory};
 
 use crate::{Continuous, DqnConfig, SacConfig, TrainError};
 
@@ -18,6 +19,19 @@ pub(crate) fn vector(values: &[f64], device: &Device) -> Tensor<1> {
     let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
     let n = values.len();
     Tensor::from_data(TensorData::new(values, [n]), device)
+}
+
+/// The numbers of all vectors, one after the other. From a device they come in one journey.
+pub(crate) fn numbers(vectors: Vec<Tensor<1>>) -> Vec<f64> {
+    let together = match vectors.first() {
+        Some(first) if !in_memory(&first.device()) => vec![Tensor::cat(vectors, 0)],
+        _ => vectors,
+    };
+    let mut all = Vec::new();
+    for vector in together {
+        entries(vector, |numbers| all.extend(numbers.iter().map(|&x| f64::from(x))));
+    }
+    all
 }
 
 /// The masks of several states, a row of `n` flags each; empty when every action is valid in all of

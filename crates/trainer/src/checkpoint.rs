@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     TrainError,
+    learner::{Learner, Variation},
     metrics::{Progress, Recent},
-    optim::{Learner, Variation},
 };
 
 /// The one metadata key: several would be written in an order that changes from run to run.
@@ -157,13 +157,13 @@ impl Checkpoint {
         name: &str,
         learner: &Learner<M>,
     ) {
-        self.numbers.insert(name.to_owned(), learner.parameters().to_vec());
+        self.numbers.insert(name.to_owned(), learner.parameters().into_owned());
         for (moment, numbers) in learner.optimizer.moments() {
-            self.numbers.insert(format!("{name}.{moment}"), numbers.clone());
+            self.numbers.insert(format!("{name}.{moment}"), numbers.into_owned());
         }
         self.note(&format!("{name}.steps"), &learner.optimizer.steps());
-        if !learner.variation.previous.is_empty() {
-            let previous = learner.variation.previous.clone();
+        if let Some(previous) = &learner.variation.previous {
+            let previous = previous.numbers().into_owned();
             self.numbers.insert(format!("{name}.previous_gradient"), previous);
         }
     }
@@ -176,15 +176,15 @@ impl Checkpoint {
     ) -> Result<(), TrainError> {
         let length = learner.module.count();
         learner.replace(self.take(name, length)?);
-        for (moment, numbers) in learner.optimizer.moments_mut() {
-            *numbers = self.take(&format!("{name}.{moment}"), length)?;
-        }
+        learner.optimizer.restore(|moment| self.take(&format!("{name}.{moment}"), length))?;
         learner.optimizer.set_steps(self.recall(&format!("{name}.steps"))?);
         // It is not there before the first step, nor in files from before it was looked at.
         let previous = format!("{name}.previous_gradient");
         learner.variation = Variation::default();
         if self.numbers.contains_key(&previous) {
-            learner.variation.previous = self.take(&previous, length)?;
+            let mut flat = learner.flat().clone();
+            flat.replace(self.take(&previous, length)?);
+            learner.variation.previous = Some(flat);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Collecting fixed-length rollouts from environments that run on from one to the next.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use elegante_env::{
     AnyEnv, EnvRng,
     wrappers::{ObsNormalizer, RewardNormalizer},
@@ -11,7 +11,7 @@ use elegante_policy::{
 
 use crate::{
     TrainError,
-    bridge::{mask, matrix},
+    bridge::{mask, matrix, numbers},
     checkpoint::Checkpoint,
     metrics::Episode,
     rollout::{Rollout, kept},
@@ -59,7 +59,8 @@ pub(crate) struct Options {
 /// What a policy of either kind said, and what of it is on the host.
 struct Acted {
     drawn: ActionBatch,
-    log_probs: Vec<f64>,
+    /// `[lanes]`, where the networks are: nobody needs them before the rollout is complete.
+    log_probs: Tensor<1>,
     /// With networks that remember.
     values: Vec<f64>,
 }
@@ -131,6 +132,7 @@ impl Collector {
         let mut rollout = self.empty();
         let mut finals = Finals::default();
         let mut episodes = Vec::new();
+        let mut log_probs = Vec::with_capacity(steps);
         self.explored = 0;
         for t in 0..steps {
             let valid = self.world.masks(&self.config.action)?;
@@ -139,7 +141,7 @@ impl Collector {
             rollout.starts.extend_from_slice(&self.starts);
             push_masks(&mut rollout.valid, &valid, t, lanes * self.config.action.choices());
             rollout.actions.append(&acted.drawn);
-            rollout.log_probs.extend(acted.log_probs);
+            log_probs.push(acted.log_probs);
             rollout.values.extend(acted.values);
 
             let taken = self.config.action.to_env(acted.drawn);
@@ -155,6 +157,7 @@ impl Collector {
             }
             self.starts = self.world.out.endings.iter().map(Option::is_some).collect();
         }
+        rollout.log_probs = numbers(log_probs);
         self.value(networks, &mut rollout, finals);
         Ok((rollout, episodes))
     }
@@ -228,7 +231,6 @@ impl Collector {
         self.explored += 1;
         let drawn = distribution.explore(self.explorations.iter().zip(&mut self.streams))?;
         let log_probs = distribution.log_prob(drawn.to_tensor(device));
-        let log_probs = log_probs.into_data().iter::<f64>().collect();
         Ok(Acted { drawn, log_probs, values })
     }
 

@@ -1,14 +1,17 @@
-//! One step of gradient descent: backward, one flat gradient, its global norm, Adam or RMSprop.
+//! Optimisers: a global norm, Adam and RMSprop, on all parameters as one flat vector.
 //!
-//! The parameters of a small network are a few thousand numbers. As one flat vector on the host they
-//! are clipped and updated in one pass and checkpointed as they are, where burn's optimiser takes
-//! about 5 µs for each tensor; and burn's own norm clipping looks at one tensor at a time.
+//! The parameters of a small network are a few thousand numbers. As one vector they are clipped and updated in
+//! one pass and checkpointed as they are, where burn's optimiser takes about 5 µs for each tensor; and burn's
+//! own norm clipping looks at one tensor at a time.
 
-use burn::tensor::Tensor;
+mod on_device;
+
+use std::borrow::Cow;
+
 use elegante_kernels::{AdamStep, all_finite, norm};
-use elegante_policy::params::{self, Parameters};
 
-use crate::{TrainError, crew::Crew, inspect::Inspected, metrics::Means, watch::Watch};
+use self::on_device::OnDevice;
+use crate::flat::{Flat, beside, on_host};
 
 const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.999;
@@ -36,17 +39,21 @@ impl Adam {
     /// finite.
     pub fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) -> bool {
         self.steps += 1;
-        let t = self.steps.min(1 << 30) as i32;
-        let size = (learning_rate / (1.0 - f64::from(BETA_1).powi(t))) as f32;
-        let correction = (1.0 - f64::from(BETA_2).powi(t)).sqrt().recip() as f32;
-        let betas = [BETA_1, BETA_2];
-        AdamStep { betas, size, correction, epsilon: self.epsilon }.apply(
+        adam_step(self.steps, learning_rate, self.epsilon).apply(
             parameters,
             gradient,
             &mut self.first,
             &mut self.second,
         )
     }
+}
+
+/// Step t of Adam, from 1.
+fn adam_step(t: u64, learning_rate: f64, epsilon: f32) -> AdamStep {
+    let t = t.min(1 << 30) as i32;
+    let size = (learning_rate / (1.0 - f64::from(BETA_1).powi(t))) as f32;
+    let correction = (1.0 - f64::from(BETA_2).powi(t)).sqrt().recip() as f32;
+    AdamStep { betas: [BETA_1, BETA_2], size, correction, epsilon }
 }
 
 /// RMSprop (Tieleman & Hinton, 2012) on a flat vector, as in PyTorch, without momentum.
@@ -76,42 +83,94 @@ impl RmsProp {
 }
 
 /// One of the optimisers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Optimizer {
     Adam(Adam),
     RmsProp(RmsProp),
+    /// Either of them where the parameters are not on the host.
+    OnDevice(OnDevice),
 }
 
 impl Optimizer {
-    fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) -> bool {
+    /// Adam for as many parameters as these, where they are.
+    pub(crate) fn adam(parameters: &Flat, epsilon: f64) -> Self {
+        match parameters {
+            Flat::Host(θ) => Self::Adam(Adam::new(θ.len(), epsilon)),
+            Flat::Device(θ) => Self::OnDevice(OnDevice::adam(θ, epsilon)),
+        }
+    }
+
+    /// RMSprop in the same way.
+    pub(crate) fn rms_prop(parameters: &Flat, decay: f64, epsilon: f64) -> Self {
+        match parameters {
+            Flat::Host(θ) => Self::RmsProp(RmsProp::new(θ.len(), decay, epsilon)),
+            Flat::Device(θ) => Self::OnDevice(OnDevice::rms_prop(θ, decay, epsilon)),
+        }
+    }
+
+    /// One step of `parameters` down their gradient, which is scaled to the norm `longest` if it is longer (0:
+    /// never). Returns the norm from before, and whether every parameter and every running mean is finite; with
+    /// a norm that is not, the parameters stay.
+    pub(crate) fn step(
+        &mut self,
+        parameters: &mut Flat,
+        gradient: Flat,
+        longest: f64,
+        learning_rate: f64,
+    ) -> (f64, bool) {
+        let rate = learning_rate;
         match self {
-            Self::Adam(adam) => adam.step(parameters, gradient, learning_rate),
-            Self::RmsProp(rms) => rms.step(parameters, gradient, learning_rate),
+            Self::Adam(adam) => {
+                host_step(parameters, gradient, longest, |θ, g| adam.step(θ, g, rate))
+            }
+            Self::RmsProp(rms) => {
+                host_step(parameters, gradient, longest, |θ, g| rms.step(θ, g, rate))
+            }
+            Self::OnDevice(optimizer) => optimizer.step(parameters, gradient, longest, rate),
         }
     }
 
     /// The running mean of squared gradients.
-    fn second(&self) -> &Vec<f32> {
+    pub(crate) fn second(&self) -> Cow<'_, [f32]> {
         match self {
-            Self::Adam(adam) => &adam.second,
-            Self::RmsProp(rms) => &rms.second,
+            Self::Adam(adam) => (&adam.second).into(),
+            Self::RmsProp(rms) => (&rms.second).into(),
+            Self::OnDevice(optimizer) => on_host(optimizer.second()).into(),
         }
     }
 
     /// Everything it keeps for each parameter, by name.
-    pub(crate) fn moments(&self) -> Vec<(&'static str, &Vec<f32>)> {
+    pub(crate) fn moments(&self) -> Vec<(&'static str, Cow<'_, [f32]>)> {
         match self {
-            Self::Adam(adam) => vec![("adam.m", &adam.first), ("adam.v", &adam.second)],
-            Self::RmsProp(rms) => vec![("rmsprop.v", &rms.second)],
+            Self::Adam(adam) => {
+                vec![("adam.m", (&adam.first).into()), ("adam.v", (&adam.second).into())]
+            }
+            Self::RmsProp(rms) => vec![("rmsprop.v", (&rms.second).into())],
+            Self::OnDevice(optimizer) => {
+                let moments = optimizer.moments().into_iter();
+                moments.map(|(name, moment)| (name, on_host(moment).into())).collect()
+            }
         }
     }
 
-    /// The same, to be overwritten.
-    pub(crate) fn moments_mut(&mut self) -> Vec<(&'static str, &mut Vec<f32>)> {
+    /// Takes the same from `take`, name by name.
+    pub(crate) fn restore<E>(
+        &mut self,
+        mut take: impl FnMut(&'static str) -> Result<Vec<f32>, E>,
+    ) -> Result<(), E> {
         match self {
-            Self::Adam(adam) => vec![("adam.m", &mut adam.first), ("adam.v", &mut adam.second)],
-            Self::RmsProp(rms) => vec![("rmsprop.v", &mut rms.second)],
+            Self::Adam(adam) => {
+                adam.first = take("adam.m")?;
+                adam.second = take("adam.v")?;
+            }
+            Self::RmsProp(rms) => rms.second = take("rmsprop.v")?,
+            Self::OnDevice(optimizer) => {
+                for (name, moment) in optimizer.moments_mut() {
+                    *moment = beside(moment, take(name)?);
+                }
+            }
         }
+        Ok(())
     }
 
     /// Steps made, where they matter.
@@ -119,14 +178,31 @@ impl Optimizer {
         match self {
             Self::Adam(adam) => adam.steps,
             Self::RmsProp(_) => 0,
+            Self::OnDevice(optimizer) => optimizer.steps(),
         }
     }
 
     pub(crate) fn set_steps(&mut self, steps: u64) {
-        if let Self::Adam(adam) = self {
-            adam.steps = steps;
+        match self {
+            Self::Adam(adam) => adam.steps = steps,
+            Self::RmsProp(_) => (),
+            Self::OnDevice(optimizer) => {
+                optimizer.steps_mut().into_iter().for_each(|t| *t = steps);
+            }
         }
     }
+}
+
+/// `step` down a gradient that has been clipped.
+fn host_step(
+    parameters: &mut Flat,
+    gradient: Flat,
+    longest: f64,
+    step: impl FnOnce(&mut [f32], &[f32]) -> bool,
+) -> (f64, bool) {
+    let mut gradient = gradient.into_numbers();
+    let norm = clip_global_norm(&mut gradient, longest);
+    (norm, norm.is_finite() && step(parameters.numbers_mut(), &gradient))
 }
 
 /// Scales `gradient` to the norm `largest` if it is longer (0: never), the norm being taken over all
@@ -138,200 +214,6 @@ pub fn clip_global_norm(gradient: &mut [f32], largest: f64) -> f64 {
         gradient.iter_mut().for_each(|g| *g *= scale);
     }
     norm
-}
-
-/// A module that learns: its parameters, its optimiser, and how long a gradient may be.
-#[derive(Clone, Debug)]
-pub(crate) struct Learner<M> {
-    pub(crate) module: M,
-    /// Its parameters as one flat vector, so that they need not be gathered for every step.
-    flat: Vec<f32>,
-    pub(crate) optimizer: Optimizer,
-    max_grad_norm: f64,
-    pub(crate) crew: Crew,
-    /// Has every number on record, while an update that went wrong is made once more.
-    pub(crate) watch: Option<Watch>,
-    /// The last gradient, where somebody wants to see it.
-    last_gradient: Option<Vec<f32>>,
-    pub(crate) variation: Variation,
-}
-
-/// How much gradients differ from one minibatch to the next: tr Cov g, estimated by ½ E‖g − g′‖² of two that
-/// follow each other, between which their expectation has hardly moved (von Neumann et al., 1941).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Variation {
-    /// The last gradient that was looked at.
-    pub(crate) previous: Vec<f32>,
-    /// Half of the squared distances, and how many, of the update that is being made.
-    sum: f64,
-    pairs: u32,
-}
-
-/// Pairs that are looked at in one update: more would cost as much as they tell.
-const PAIRS: u32 = 8;
-
-impl Variation {
-    fn see(&mut self, gradient: &[f32]) {
-        if self.previous.len() != gradient.len() {
-            self.previous = gradient.to_vec();
-        } else if self.pairs < PAIRS {
-            self.previous.iter_mut().zip(gradient).for_each(|(old, new)| *old = new - *old);
-            self.sum += 0.5 * norm(&self.previous).powi(2);
-            self.pairs += 1;
-            self.previous.copy_from_slice(gradient);
-        }
-    }
-
-    /// The mean over the update that ends here; none before there have been two gradients.
-    pub(crate) fn take(&mut self) -> Option<f64> {
-        let (sum, pairs) = (std::mem::take(&mut self.sum), std::mem::take(&mut self.pairs));
-        (pairs > 0).then(|| sum / f64::from(pairs))
-    }
-}
-
-/// The derivatives of `loss` with respect to all parameters of `module`.
-pub(crate) fn gradient(module: &impl Parameters, loss: &Tensor<1>) -> Vec<f32> {
-    params::flatten_gradients(module, &mut loss.backward())
-}
-
-/// What one step of descent saw.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Descent {
-    pub(crate) loss: f64,
-    /// Global norm of the gradient, before clipping.
-    pub(crate) grad_norm: f64,
-}
-
-impl<M: Parameters + Clone> Learner<M> {
-    fn new(module: M, optimizer: Optimizer, max_grad_norm: f64) -> Self {
-        Self {
-            flat: params::flatten(&module),
-            module,
-            optimizer,
-            max_grad_norm,
-            crew: Crew::alone(),
-            watch: None,
-            last_gradient: None,
-            variation: Variation::default(),
-        }
-    }
-
-    /// A learner with Adam.
-    pub(crate) fn adam(module: M, epsilon: f64, max_grad_norm: f64) -> Self {
-        let optimizer = Optimizer::Adam(Adam::new(module.count(), epsilon));
-        Self::new(module, optimizer, max_grad_norm)
-    }
-
-    /// A learner with RMSprop.
-    pub(crate) fn rms_prop(module: M, decay: f64, epsilon: f64, max_grad_norm: f64) -> Self {
-        let optimizer = Optimizer::RmsProp(RmsProp::new(module.count(), decay, epsilon));
-        Self::new(module, optimizer, max_grad_norm)
-    }
-
-    /// The same learner on as many threads as it has a use for.
-    pub(crate) fn on_threads(self, threads: usize) -> Self {
-        Self { crew: Crew::new(threads), ..self }
-    }
-
-    /// Makes one step down the gradient of `loss`.
-    ///
-    /// # Errors
-    /// As [`step`](Self::step).
-    pub(crate) fn descend(
-        &mut self,
-        loss: Tensor<1>,
-        learning_rate: f64,
-        update: u64,
-    ) -> Result<Descent, TrainError> {
-        let gradient = gradient(&self.module, &loss);
-        self.step(loss.into_scalar::<f64>(), gradient, learning_rate, update)
-    }
-
-    /// Makes one step down `gradient`, that of `loss`.
-    ///
-    /// # Errors
-    /// When the loss, its gradient or a new weight is not finite; the module is then as it was, the
-    /// optimiser perhaps not.
-    pub(crate) fn step(
-        &mut self,
-        loss: f64,
-        mut gradient: Vec<f32>,
-        learning_rate: f64,
-        update: u64,
-    ) -> Result<Descent, TrainError> {
-        let finite = |what, value: f64| {
-            if value.is_finite() {
-                Ok(value)
-            } else {
-                Err(TrainError::NotFinite { update, what, value })
-            }
-        };
-        if let Some(watch) = &mut self.watch {
-            watch.number("loss", loss);
-            watch.parameters("gradient", &self.module, &gradient);
-        }
-        finite("loss", loss)?;
-        if let Some(last) = &mut self.last_gradient {
-            last.clone_from(&gradient);
-        }
-        self.variation.see(&gradient);
-        let grad_norm = clip_global_norm(&mut gradient, self.max_grad_norm);
-        finite("norm of the gradient", grad_norm)?;
-
-        let fine = self.optimizer.step(&mut self.flat, &gradient, learning_rate);
-        if let Some(watch) = &mut self.watch {
-            watch.number("norm of the gradient", grad_norm);
-            watch.parameters("second moment", &self.module, self.optimizer.second());
-            watch.parameters("new weight", &self.module, &self.flat);
-        }
-        if !fine {
-            // The square of a finite gradient overflows when it is absurd, as does an absurd step.
-            let new = std::mem::replace(&mut self.flat, params::flatten(&self.module));
-            for (what, numbers) in
-                [("second moment", self.optimizer.second()), ("new weight", &new)]
-            {
-                numbers.iter().try_for_each(|&x| finite(what, f64::from(x)).map(drop))?;
-            }
-        }
-        params::overwrite(&mut self.module, &self.flat);
-        Ok(Descent { loss, grad_norm })
-    }
-
-    /// All parameters, one after the other.
-    pub(crate) fn parameters(&self) -> &[f32] {
-        &self.flat
-    }
-
-    /// Notes how much the gradients of the update that ends here differed.
-    pub(crate) fn tell_variation(&mut self, means: &mut Means) {
-        self.variation.take().iter().for_each(|variance| means.add("grad_variance", *variance));
-    }
-
-    /// Keeps the gradients of later steps for [`inspect`](Self::inspect).
-    pub(crate) fn keep_gradients(&mut self) {
-        self.last_gradient.get_or_insert_default();
-    }
-
-    /// Every parameter with its last gradient, their names below `part` if that is not empty.
-    pub(crate) fn inspect(&self, part: &str) -> Vec<Inspected> {
-        let gradient = self.last_gradient.as_deref().unwrap_or_default();
-        let mut at = 0;
-        let tensor = |info: params::ParamInfo| {
-            let range = at..at + info.shape.iter().product::<usize>();
-            at = range.end;
-            let name = if part.is_empty() { info.name } else { format!("{part}.{}", info.name) };
-            let values = self.flat[range.clone()].to_vec();
-            let gradient = gradient.get(range).unwrap_or_default().to_vec();
-            Inspected { name, shape: info.shape, values, gradient }
-        };
-        params::describe(&self.module).into_iter().map(tensor).collect()
-    }
-
-    /// Puts other parameters into the module.
-    pub(crate) fn replace(&mut self, flat: Vec<f32>) {
-        params::overwrite(&mut self.module, &flat);
-        self.flat = flat;
-    }
 }
 
 #[cfg(test)]
@@ -361,30 +243,6 @@ mod tests {
         rms.step(&mut θ, &[-1.0], 0.1);
         let v = 0.99f64 * 0.04 + 0.01;
         assert!((f64::from(θ[0]) - 0.1 / v.sqrt()).abs() < 1e-4, "{θ:?}");
-    }
-
-    #[test]
-    fn the_variance_of_gradients_is_the_trace_of_their_covariance() {
-        let mut rng = elegante_env::EnvRng::new(2);
-        let mut variation = Variation::default();
-        assert_eq!(variation.take(), None);
-        let (mut told, mut updates) = (0.0, 0.0);
-        for update in 0..2_000 {
-            // Variances of 1/3 and 4/3 about a mean that wanders slowly.
-            for _ in 0..1 + update % 3 {
-                let mean = 0.01 * f64::from(update);
-                let g = [mean + rng.uniform(-1.0, 1.0), 5.0 + rng.uniform(-2.0, 2.0)];
-                variation.see(&g.map(|g| g as f32));
-            }
-            if let Some(variance) = variation.take() {
-                told += variance;
-                updates += 1.0;
-            }
-        }
-        assert_eq!(updates, 1_999.0, "one gradient by itself has nothing to differ from");
-        assert!((told / updates - 5.0 / 3.0).abs() < 0.08, "{}", told / updates);
-        (0..100).for_each(|_| variation.see(&[1.0, 1.0]));
-        assert_eq!(variation.pairs, PAIRS);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Networks that follow those that learn.
 
-use elegante_policy::params::{self, Parameters};
+use elegante_policy::params::Parameters;
 
-use crate::{TrainError, checkpoint::Checkpoint, optim::Learner, watch::Watch};
+use crate::{TrainError, checkpoint::Checkpoint, flat::Flat, learner::Learner, watch::Watch};
 
 /// A network whose weights θ⁻ follow those of one that learns, without autodiff: what bootstraps, so that what
 /// is learnt from does not move with every step (Mnih et al., 2015).
@@ -10,32 +10,29 @@ use crate::{TrainError, checkpoint::Checkpoint, optim::Learner, watch::Watch};
 pub(crate) struct Target<M> {
     pub(crate) module: M,
     /// θ⁻ as one flat vector.
-    flat: Vec<f32>,
+    flat: Flat,
 }
 
 impl<M: Parameters + Clone> Target<M> {
     /// `module` has no autodiff.
     pub(crate) fn new(module: M) -> Self {
-        Self { flat: params::flatten(&module), module }
+        Self { flat: Flat::of(&module), module }
     }
 
     /// θ⁻ ← τ θ + (1 − τ) θ⁻; a copy with τ = 1.
     pub(crate) fn follow(&mut self, online: &Learner<M>, tau: f64) {
-        let kept = (1.0 - tau) as f32;
-        for (old, new) in self.flat.iter_mut().zip(online.parameters()) {
-            *old = if kept > 0.0 { kept * *old + (1.0 - kept) * *new } else { *new };
-        }
-        params::overwrite(&mut self.module, &self.flat);
+        self.flat.approach(online.flat(), (1.0 - tau) as f32);
+        self.flat.put(&mut self.module);
     }
 
     /// Puts the weights on record.
     pub(crate) fn record(&self, watch: &mut Watch) {
-        watch.parameters("target weight", &self.module, &self.flat);
+        watch.parameters("target weight", &self.module, &self.flat.numbers());
     }
 
     /// Notes the weights under `name`.
     pub(crate) fn save(&self, name: &str, checkpoint: &mut Checkpoint) {
-        checkpoint.numbers.insert(name.to_owned(), self.flat.clone());
+        checkpoint.numbers.insert(name.to_owned(), self.flat.numbers().into_owned());
     }
 
     /// Goes back to the weights that were noted.
@@ -44,8 +41,8 @@ impl<M: Parameters + Clone> Target<M> {
         name: &str,
         checkpoint: &mut Checkpoint,
     ) -> Result<(), TrainError> {
-        self.flat = checkpoint.take(name, self.flat.len())?;
-        params::overwrite(&mut self.module, &self.flat);
+        self.flat.replace(checkpoint.take(name, self.module.count())?);
+        self.flat.put(&mut self.module);
         Ok(())
     }
 }
@@ -53,7 +50,7 @@ impl<M: Parameters + Clone> Target<M> {
 #[cfg(test)]
 mod tests {
     use elegante_env::EnvRng;
-    use elegante_policy::{Critics, DeviceChoice, MlpConfig};
+    use elegante_policy::{Critics, DeviceChoice, MlpConfig, params};
 
     use super::*;
 
@@ -65,12 +62,13 @@ mod tests {
         };
         let online = Learner::adam(critics(1, &device.clone().autodiff()), 1e-8, 0.0);
         let mut target = Target::new(critics(2, &device));
-        let (new, old) = (online.parameters().to_vec(), target.flat.clone());
+        let numbers = |target: &Target<_>| target.flat.numbers().into_owned();
+        let (new, old) = (online.parameters().into_owned(), numbers(&target));
         target.follow(&online, 0.25);
-        for ((now, old), new) in target.flat.iter().zip(&old).zip(&new) {
+        for ((now, old), new) in numbers(&target).iter().zip(&old).zip(&new) {
             assert!((now - (0.75 * old + 0.25 * new)).abs() < 1e-6);
         }
-        assert_eq!(params::flatten(&target.module), target.flat);
+        assert_eq!(params::flatten(&target.module), numbers(&target));
         target.follow(&online, 1.0);
         assert_eq!(params::flatten(&target.module), new);
     }

@@ -68,14 +68,34 @@ fn on_flex(kind: &DispatchTensorKind) -> Option<&FlexTensor> {
 #[expect(clippy::result_large_err, reason = "both are the tensor, and none is an error")]
 pub(crate) fn takes<const D: usize>(x: Tensor<D>) -> Result<DispatchTensor, Tensor<D>> {
     let x = x.into_dispatch();
-    if switch::fused() && x.dtype() == DType::F32 && on_flex(&x.kind).is_some() {
-        return Ok(x);
-    }
-    Err(Tensor::from_dispatch(x))
+    if wanted(&x) { Ok(x) } else { Err(Tensor::from_dispatch(x)) }
+}
+
+/// The same for several vectors, all or none.
+#[expect(clippy::result_large_err, reason = "as above")]
+pub(crate) fn take_all<const N: usize>(
+    vectors: [Tensor<1>; N],
+) -> Result<[DispatchTensor; N], [Tensor<1>; N]> {
+    let vectors = vectors.map(Tensor::into_dispatch);
+    if vectors.iter().all(wanted) { Ok(vectors) } else { Err(vectors.map(Tensor::from_dispatch)) }
+}
+
+fn wanted(x: &DispatchTensor) -> bool {
+    switch::fused() && x.dtype() == DType::F32 && on_flex(&x.kind).is_some()
 }
 
 pub(crate) fn entries<T>(x: DispatchTensor, f: impl FnOnce(&[f32]) -> T) -> T {
     f(&flex::entries(on_flex(&x.kind).expect("it has been looked at")))
+}
+
+pub(crate) fn entries_of_all<const N: usize, T>(
+    vectors: &[DispatchTensor; N],
+    f: impl FnOnce([&[f32]; N]) -> T,
+) -> T {
+    let entries = vectors
+        .each_ref()
+        .map(|x| flex::entries(on_flex(&x.kind).expect("all have been looked at")));
+    f(entries.each_ref().map(|entries| &**entries))
 }
 
 pub(crate) fn dense(x: DispatchTensor, w: Tensor<2>, b: Tensor<1>, f: Activation) -> Tensor<2> {

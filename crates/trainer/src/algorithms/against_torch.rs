@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     A2cConfig, PpoConfig,
+    learner::Learner,
     metrics::Means,
-    optim::Learner,
     rollout::{Layout, Minibatch, Rollout},
 };
 
@@ -122,7 +122,7 @@ impl Method {
             Self::Ppo(c) => objective::loss(learner, batch, &Surrogate::new(c, c.clip_range)),
             Self::A2c(c) => objective::loss(learner, batch, &PolicyGradient::new(c)),
         };
-        told.gradient
+        told.gradient.into_numbers()
     }
 
     /// One step; returns its measurements.
@@ -295,9 +295,9 @@ fn ten_steps_are_pytorchs() {
                     assert_close(&[means.take(name)], &[*theirs], &what(name));
                 }
                 // What the optimiser was given is the clipped gradient.
-                let (_, moments) = learner.optimizer.moments()[0];
+                let (_, moments) = learner.optimizer.moments().swap_remove(0);
                 let what = what("the moments");
-                each_tensor(&learner.module, &wide(moments), &case.first.moments, &what);
+                each_tensor(&learner.module, &wide(&moments), &case.first.moments, &what);
             }
             let now = wide(&params::flatten(&learner.module));
             let change: Vec<f64> = now.iter().zip(&start).map(|(now, start)| now - start).collect();

@@ -10,9 +10,9 @@ use rand_distr::StandardNormal;
 use crate::{
     TrainError,
     checkpoint::Checkpoint,
+    learner::{Descent, Learner},
     loss::critics_mse,
     metrics::Means,
-    optim::{Descent, Learner},
     target::Target,
     watch::{Array, Watch},
 };
@@ -67,7 +67,7 @@ impl Judges {
     /// Puts every weight on record.
     pub(super) fn record(&self, watch: &mut Watch) {
         watch.turn("critics.");
-        watch.parameters("weight", &self.online.module, self.online.parameters());
+        watch.parameters("weight", &self.online.module, &self.online.parameters());
         self.target.record(watch);
         watch.turn("");
     }

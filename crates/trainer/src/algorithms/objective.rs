@@ -4,14 +4,15 @@
 //! pieces of it; and where policy and value function have no layer in common, over the two of them.
 
 use burn::tensor::Tensor;
-use elegante_kernels::{entries, with_bonus};
+use elegante_kernels::{entries, entries_of_all, with_bonus};
 use elegante_policy::{ActorCritic, Distribution, params};
 
 use crate::{
     TrainError,
     crew::Task,
+    flat::Flat,
+    learner::Learner,
     metrics::Means,
-    optim::{Learner, gradient},
     rollout::{Minibatch, Shard},
     watch::Watch,
 };
@@ -36,7 +37,7 @@ pub(crate) struct Told {
     pub(super) entropy: f64,
     pub(super) value_loss: f64,
     /// With respect to the parameters that the terms depend on: of all terms, all of them.
-    pub(crate) gradient: Vec<f32>,
+    pub(crate) gradient: Flat,
     /// log πθ(aₜ|sₜ) of every row.
     pub(super) log_probs: Vec<f32>,
 }
@@ -46,27 +47,29 @@ impl Told {
     /// those of actor and critic follow each other as their parameters do.
     fn all(told: impl Iterator<Item = (Part, Self)>) -> Self {
         let mut parts: Vec<(Part, Self)> = Vec::with_capacity(2);
-        for (part, told) in told {
+        for (part, mut told) in told {
             match parts.last_mut() {
-                Some((same, sum)) if *same == part => sum.add(told),
+                Some((same, sum)) if *same == part => {
+                    sum.gradient.add(std::mem::take(&mut told.gradient));
+                    sum.add(told);
+                }
                 _ => parts.push((part, told)),
             }
         }
         let together = parts.into_iter().map(|(_, told)| told).reduce(|mut actor, mut critic| {
-            actor.gradient.append(&mut critic.gradient);
+            actor.gradient.append(std::mem::take(&mut critic.gradient));
             actor.add(critic);
             actor
         });
         together.unwrap_or_default()
     }
 
-    /// Adds what another piece told.
+    /// Adds what another piece told, but for its gradient.
     fn add(&mut self, other: Self) {
         self.loss += other.loss;
         self.policy_loss += other.policy_loss;
         self.entropy += other.entropy;
         self.value_loss += other.value_loss;
-        self.gradient.iter_mut().zip(other.gradient).for_each(|(g, other)| *g += other);
         self.log_probs.extend(other.log_probs);
     }
 
@@ -206,22 +209,24 @@ fn terms(
     };
     done(Stage::Forward);
     let mut told = Told::default();
-    let number = |term: &Tensor<1>| rows.share * entries(term.clone(), |x| f64::from(x[0]));
+    let number = |term: &[f32]| rows.share * f64::from(term[0]);
     let actor = π.map(|π: Distribution| {
         let log_prob = π.log_prob(rows.actions.clone());
-        told.log_probs = entries(log_prob.clone(), <[f32]>::to_vec);
-        let loss = objective.policy_loss(log_prob, rows);
-        told.policy_loss = number(&loss);
+        let loss = objective.policy_loss(log_prob.clone(), rows);
         // With a coefficient of 0 it is only told, and needs no graph.
         let bonus = entropy_coef != 0.0;
         let entropy = if bonus { π.entropy() } else { π.valid().entropy() };
         let mean = |h: &[f32]| h.iter().map(|h| f64::from(*h)).sum::<f64>() / h.len() as f64;
-        told.entropy = rows.share * entries(entropy.clone(), mean);
+        entries_of_all([log_prob, loss.clone(), entropy.clone()], |[log_prob, loss, entropy]| {
+            told.log_probs = log_prob.to_vec();
+            told.policy_loss = number(loss);
+            told.entropy = rows.share * mean(entropy);
+        });
         if bonus { with_bonus(loss, entropy, entropy_coef) } else { loss }
     });
     let critic = value.map(|value| {
         let loss = objective.value_loss(value, rows);
-        told.value_loss = number(&loss);
+        told.value_loss = entries(loss.clone(), number);
         loss
     });
     // The gradient of w L is w times that of L, for which the graph needs no node.
@@ -235,12 +240,12 @@ fn terms(
     told.loss = told.policy_loss - bonus + value_coef * told.value_loss;
     done(Stage::Loss);
     told.gradient = match (part, networks.independent_value()) {
-        (Part::Actor, _) => gradient(networks.policy(), &total),
-        (Part::Critic, Some(value)) => gradient(value, &total),
-        _ => gradient(networks, &total),
+        (Part::Actor, _) => Flat::gradient(networks.policy(), &total),
+        (Part::Critic, Some(value)) => Flat::gradient(value, &total),
+        _ => Flat::gradient(networks, &total),
     };
     if weight != 1.0 {
-        told.gradient.iter_mut().for_each(|g| *g *= weight as f32);
+        told.gradient.scale(weight);
     }
     done(Stage::Backward);
     told

@@ -39,9 +39,9 @@ use crate::{
     bridge::{mask, matrix},
     checkpoint::Checkpoint,
     inspect::Inspected,
+    learner::Learner,
     loss::{actor, bellman_target, temperature},
     metrics::Means,
-    optim::Learner,
     replay_buffer::Transitions,
     schedule::Left,
     streams::{Purpose, stream},
@@ -122,7 +122,7 @@ impl Sac {
     /// α.
     pub(super) fn alpha(&self) -> f64 {
         let learnt = self.temperature.as_ref().map(Learner::parameters);
-        match learnt {
+        match learnt.as_deref() {
             Some([log_alpha]) => f64::from(*log_alpha).exp(),
             _ => self.config.entropy_coef.unwrap_or_default(),
         }
@@ -243,7 +243,7 @@ impl Sac {
         watch.begin();
         batch.record(watch, policy.config().observation);
         watch.turn("policy.");
-        watch.parameters("weight", policy, self.actor.parameters());
+        watch.parameters("weight", policy, &self.actor.parameters());
         self.critics.record(watch);
     }
 }

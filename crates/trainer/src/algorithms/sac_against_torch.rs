@@ -17,7 +17,7 @@ use super::{
     td3::Td3,
 };
 use crate::{
-    DdpgConfig, SacConfig, Td3Config, TrainError, metrics::Means, optim::Learner,
+    DdpgConfig, SacConfig, Td3Config, TrainError, learner::Learner, metrics::Means,
     replay_buffer::Transitions, schedule::Left, target::Target,
 };
 

@@ -27,9 +27,9 @@ use crate::{
     bridge::matrix,
     checkpoint::Checkpoint,
     inspect::Inspected,
+    learner::Learner,
     loss::{actor, bellman_target},
     metrics::Means,
-    optim::Learner,
     replay_buffer::Transitions,
     schedule::Left,
     streams::{Purpose, stream},
@@ -210,7 +210,7 @@ impl Td3 {
         watch.begin();
         batch.record(watch, policy.config().observation);
         watch.turn("policy.");
-        watch.parameters("weight", policy, self.actor.parameters());
+        watch.parameters("weight", policy, &self.actor.parameters());
         self.target.record(watch);
         self.critics.record(watch);
     }

@@ -17,8 +17,8 @@ use crate::{
         ppo::{self, Surrogate},
     },
     bridge::matrix,
+    learner::Learner,
     metrics::Means,
-    optim::Learner,
     rollout::{Layout, Minibatch, Rollout, Targets},
     trainer::shard,
 };
@@ -179,7 +179,7 @@ impl Update {
     pub(super) fn gradient(&self) -> Vec<f64> {
         let objective = Surrogate::new(&self.config, self.config.clip_range);
         let told = objective::loss(&self.learner, &self.batch(), &objective);
-        told.gradient.into_iter().map(f64::from).collect()
+        told.gradient.into_numbers().into_iter().map(f64::from).collect()
     }
 }
 
