@@ -77,7 +77,8 @@ fn config(error: &ConfigError) -> bool {
 
 fn train(error: &TrainError) -> bool {
     match error {
-        TrainError::Setting { .. } => true,
+        TrainError::Setting { .. } | TrainError::ReplayMemory { .. } => true,
+        TrainError::Unsupported(_) => true,
         TrainError::Env(error) => env(error),
         TrainError::Policy(error) => policy(error),
         _ => false,

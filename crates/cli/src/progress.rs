@@ -213,12 +213,18 @@ fn status(update: &UpdateMetrics, total: u64) -> String {
     let [steps, all, speed] =
         [update.steps as f64, total as f64, update.steps_per_second].map(short);
     format!(
-        "{steps}/{all} · {speed}/s · return {:.1} · loss {:.3} · entropy {:.3} · {} left",
-        update.mean_return_100,
-        update.loss,
-        update.entropy,
+        "{steps}/{all} · {speed}/s · return {} · loss {} · entropy {} · {} left",
+        told_of(update.mean_return_100, 1),
+        told_of(update.loss, 3),
+        told_of(update.entropy, 3),
         span(left(update.steps, update.steps_per_second, total)),
     )
+}
+
+/// A measure with so many decimals; a dash where there is none: before the first episode is over, before
+/// learning starts, or since the algorithm has no such thing. A run that diverges ends with an error.
+fn told_of(measure: f64, decimals: usize) -> String {
+    if measure.is_nan() { "–".to_owned() } else { format!("{measure:.decimals$}") }
 }
 
 /// Seconds left at the speed so far.
@@ -256,12 +262,12 @@ impl Lines {
 
     fn line(&self, update: &UpdateMetrics) -> String {
         format!(
-            "{:>11} steps {:>3} %  return {:>7.1}  loss {:>8.3}  entropy {:>6.3}  {:>9} steps/s  {} left",
+            "{:>11} steps {:>3} %  return {:>7}  loss {:>8}  entropy {:>6}  {:>9} steps/s  {} left",
             grouped(update.steps),
             (100 * update.steps.min(self.total)) / self.total.max(1),
-            update.mean_return_100,
-            update.loss,
-            update.entropy,
+            told_of(update.mean_return_100, 1),
+            told_of(update.loss, 3),
+            told_of(update.entropy, 3),
             rate(update.steps_per_second),
             span(left(update.steps, update.steps_per_second, self.total)),
         )
@@ -271,6 +277,13 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_there_is_a_dash() {
+        assert_eq!(told_of(f64::NAN, 3), "–");
+        assert_eq!(told_of(-0.12345, 3), "-0.123");
+        assert_eq!(told_of(f64::INFINITY, 1), "inf");
+    }
 
     #[test]
     fn a_run_of_many_updates_prints_few_lines() {

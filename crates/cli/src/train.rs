@@ -210,6 +210,15 @@ impl Training {
                 path.display()
             ));
         }
+        if let Some((setting, starts)) = self.config.train.algorithm.learning_starts()
+            && starts >= run.steps
+        {
+            output.note(&format!(
+                "nothing will be learnt: learning starts after {} steps ({setting}), and the run has {}",
+                grouped(starts),
+                grouped(run.steps)
+            ));
+        }
         Ok(())
     }
 }

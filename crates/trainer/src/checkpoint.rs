@@ -3,10 +3,13 @@
 //! Weights, moments and environment states are tensors; counters, streams and scales are JSON in the
 //! header. Reading one runs no code from the file and allocates no more than its size.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use elegante_policy::{checksum, params::Parameters};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -47,6 +50,47 @@ struct Header {
     checksum: String,
 }
 
+/// Numbers or bytes as a file has them, without a copy where the machine has them so too: a replay buffer may
+/// be most of the memory there is.
+struct Stored<'a> {
+    dtype: Dtype,
+    shape: [usize; 1],
+    bytes: Cow<'a, [u8]>,
+}
+
+impl<'a> Stored<'a> {
+    fn numbers(numbers: &'a [f32]) -> Self {
+        let bytes = if cfg!(target_endian = "little") {
+            bytemuck::cast_slice(numbers).into()
+        } else {
+            numbers.iter().flat_map(|x| x.to_le_bytes()).collect()
+        };
+        Self { dtype: Dtype::F32, shape: [numbers.len()], bytes }
+    }
+
+    fn bytes(bytes: &'a [u8]) -> Self {
+        Self { dtype: Dtype::U8, shape: [bytes.len()], bytes: bytes.into() }
+    }
+}
+
+impl View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.bytes.as_ref().into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 /// A checkpoint taken apart.
 pub(crate) struct Checkpoint {
     pub(crate) state: State,
@@ -62,22 +106,13 @@ impl Checkpoint {
     /// The bytes of a safetensors file; equal checkpoints give equal bytes.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, TrainError> {
         let failed = |e: &dyn std::fmt::Display| TrainError::Checkpoint(e.to_string());
-        let numbers = self.numbers.iter().map(|(name, numbers)| {
-            let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
-            (name, Dtype::F32, numbers.len(), bytes)
-        });
-        let bytes =
-            self.bytes.iter().map(|(name, bytes)| (name, Dtype::U8, bytes.len(), bytes.clone()));
-        let all: Vec<_> = numbers.chain(bytes).collect();
-        let views = all.iter().map(|(name, dtype, length, bytes)| {
-            TensorView::new(*dtype, vec![*length], bytes).map(|view| (name.as_str(), view))
-        });
-        let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| failed(&e))?;
+        let numbers = self.numbers.iter().map(|(name, numbers)| (name, Stored::numbers(numbers)));
+        let bytes = self.bytes.iter().map(|(name, bytes)| (name, Stored::bytes(bytes)));
         let checksum = self.checksum()?;
         let header = Header { version: VERSION, state: self.state.clone(), checksum };
         let header = serde_json::to_string(&header).map_err(|e| failed(&e))?;
         let metadata = HashMap::from([(KEY.to_owned(), header)]);
-        safetensors::serialize(views, Some(metadata)).map_err(|e| failed(&e))
+        safetensors::serialize(numbers.chain(bytes), Some(metadata)).map_err(|e| failed(&e))
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, TrainError> {

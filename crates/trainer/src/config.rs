@@ -462,6 +462,18 @@ impl Algorithm {
         names
     }
 
+    /// The setting that says how many steps are only gathered from before anything is learnt, and what it says,
+    /// for algorithms that replay.
+    pub fn learning_starts(&self) -> Option<(&'static str, u64)> {
+        match self {
+            Self::Reinforce(_) | Self::A2c(_) | Self::Ppo(_) => None,
+            Self::Dqn(config) => Some(("dqn.learning_starts", config.learning_starts)),
+            Self::Sac(config) => Some(("sac.learning_starts", config.learning_starts)),
+            Self::Td3(config) => Some(("td3.learning_starts", config.learning_starts)),
+            Self::Ddpg(config) => Some(("ddpg.learning_starts", config.learning_starts)),
+        }
+    }
+
     /// The policy that this algorithm trains in an environment with these spaces.
     pub(crate) fn policy_config(
         &self,

@@ -3,7 +3,7 @@
 use elegante_env::EnvError;
 use elegante_policy::PolicyError;
 
-use crate::memory::size;
+use crate::memory::refusal;
 
 /// Errors of training and evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -55,18 +55,21 @@ pub enum TrainError {
     },
     /// A replay buffer that would not fit.
     #[error(
-        "{setting}: a replay buffer of {transitions} transitions takes {}, and there is {} for it: at most {fit} transitions fit",
-        size(*bytes), size(*limit)
+        "{}", refusal((setting, *capacity, *transitions), (*bytes, *limit, *by_setting, *fit))
     )]
     ReplayMemory {
         /// The setting that says how many transitions are kept.
         setting: &'static str,
-        /// How many it would come to hold.
+        /// How many it says.
+        capacity: usize,
+        /// How many it would come to hold: no more than the run has steps.
         transitions: usize,
-        /// What they take.
+        /// What they take, not counting what a checkpoint does.
         bytes: u64,
         /// What there is, in bytes.
         limit: u64,
+        /// Whether a setting says so; else the machine has no more.
+        by_setting: bool,
         /// How many would fit.
         fit: u64,
     },

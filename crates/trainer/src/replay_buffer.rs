@@ -10,7 +10,7 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, TryReserveError};
 
 use elegante_env::{Ending, EnvRng};
 use elegante_policy::{ActionBatch, ActionHead};
@@ -90,6 +90,15 @@ enum Successor {
     Nothing,
 }
 
+/// Where an episode was cut off.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Final {
+    /// What was observed there: `[width]`.
+    pub(crate) observation: Vec<f32>,
+    /// The actions that were valid: `[choices]`; empty where all were.
+    pub(crate) valid: Vec<bool>,
+}
+
 /// The last steps of every lane.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ReplayBuffer {
@@ -110,7 +119,7 @@ pub(crate) struct ReplayBuffer {
     /// The actions that sₜ allows, once there has been a mask: `[len × lanes × choices]`.
     valid: Vec<bool>,
     /// By row, what truncated episodes were cut off at.
-    finals: BTreeMap<usize, Vec<f32>>,
+    finals: BTreeMap<usize, Final>,
     /// What every lane stands at now, and what it allows.
     latest: (Vec<f32>, Vec<bool>),
     priorities: Option<Priorities>,
@@ -135,10 +144,7 @@ impl ReplayBuffer {
         alpha: Option<f64>,
     ) -> Self {
         let slots = (capacity / lanes).max(1);
-        let priorities = |alpha| {
-            let tree = SumTree::new(slots * lanes);
-            Priorities { tree, alpha, largest: 1.0 }
-        };
+        let priorities = |alpha| Priorities { tree: SumTree::default(), alpha, largest: 1.0 };
         Self {
             lanes,
             width,
@@ -157,22 +163,46 @@ impl ReplayBuffer {
         }
     }
 
-    /// Bytes that one of `capacity` steps takes when it is full, but for what truncated episodes and masks
-    /// add; saturating, so that what can't be is refused as too large.
+    /// Bytes that one with `steps` in it takes, but for what truncated episodes add; saturating, so that what
+    /// can't be is refused as too large.
     pub(crate) fn bytes(
-        capacity: usize,
+        steps: usize,
         width: usize,
         head: &ActionHead,
-        prioritized: bool,
+        (prioritized, masked): (bool, bool),
     ) -> u64 {
         let action = match head.no_actions() {
             ActionBatch::Continuous { dims, .. } => 4 * dims,
-            _ => size_of::<usize>(),
+            ActionBatch::MultiBinary { dims, .. } => dims,
+            _ => size_of::<usize>() * head.dims(),
         };
-        let step = 4 * width + action + size_of::<f32>() + size_of::<Option<Ending>>();
+        let mask = if masked { head.choices() } else { 0 };
+        let step = 4 * width + action + size_of::<f32>() + size_of::<Option<Ending>>() + mask;
         // A tree has two nodes for each leaf, and up to two leaves for each row.
         let tree = if prioritized { 4 * size_of::<f64>() } else { 0 };
-        (capacity as u64).saturating_mul((step + tree) as u64)
+        (steps as u64).saturating_mul((step + tree) as u64)
+    }
+
+    /// Asks for the memory of `steps` steps, or as many as fit in it, so that what is in it need never be moved
+    /// to twice as much; it is taken as it fills.
+    ///
+    /// # Errors
+    /// When there is not so much.
+    pub(crate) fn reserve(&mut self, steps: usize) -> Result<(), TryReserveError> {
+        let most = steps.div_ceil(self.lanes).min(self.slots) * self.lanes;
+        let (width, actions) = (self.width, most * self.head.dims());
+        reserve(&mut self.observations, most * width)?;
+        reserve(&mut self.rewards, most)?;
+        reserve(&mut self.endings, most)?;
+        if !(self.valid.is_empty() && self.latest.1.is_empty()) {
+            reserve(&mut self.valid, most * self.head.choices())?;
+        }
+        match &mut self.actions {
+            ActionBatch::Discrete(all) => reserve(all, actions),
+            ActionBatch::MultiDiscrete { values, .. } => reserve(values, actions),
+            ActionBatch::MultiBinary { values, .. } => reserve(values, actions),
+            ActionBatch::Continuous { values, .. } => reserve(values, actions),
+        }
     }
 
     /// Steps in it, over all lanes.
@@ -182,7 +212,8 @@ impl ReplayBuffer {
 
     /// Bytes that it takes now, as far as [`bytes`](Self::bytes) counts them.
     pub(crate) fn taken(&self) -> u64 {
-        Self::bytes(self.len(), self.width, &self.head, self.priorities.is_some())
+        let kinds = (self.priorities.is_some(), !self.valid.is_empty());
+        Self::bytes(self.len(), self.width, &self.head, kinds)
     }
 
     /// What every lane stands at: `[lanes × width]`.
@@ -202,7 +233,7 @@ impl ReplayBuffer {
         actions: &ActionBatch,
         rewards: &[f64],
         endings: &[Option<Ending>],
-        finals: impl Iterator<Item = (usize, Vec<f32>)>,
+        finals: Vec<(usize, Final)>,
     ) {
         let first = self.next * self.lanes;
         let (row, width, choices) = (first..first + self.lanes, self.width, self.head.choices());
@@ -220,7 +251,7 @@ impl ReplayBuffer {
         }
         let replaced: Vec<usize> = self.finals.range(row.clone()).map(|(row, _)| *row).collect();
         replaced.iter().for_each(|row| drop(self.finals.remove(row)));
-        self.finals.extend(finals.map(|(lane, observation)| (first + lane, observation)));
+        self.finals.extend(finals.into_iter().map(|(lane, last)| (first + lane, last)));
         if let Some(Priorities { tree, largest, .. }) = &mut self.priorities {
             row.for_each(|row| tree.set(row, *largest));
         }
@@ -281,7 +312,7 @@ impl ReplayBuffer {
         all.next_observations.extend_from_slice(match successor {
             Successor::Row(next) => self.observation(next),
             Successor::Latest => &self.latest.0[lane * self.width..(lane + 1) * self.width],
-            Successor::Final(row) => &self.finals[&row],
+            Successor::Final(row) => &self.finals[&row].observation,
             Successor::Nothing => self.observation(row),
         });
         if !self.valid.is_empty() {
@@ -290,10 +321,10 @@ impl ReplayBuffer {
             let allowed = match successor {
                 Successor::Row(next) => self.valid.chunks_exact(choices).nth(next),
                 Successor::Latest => self.latest.1.chunks_exact(choices).nth(lane),
-                // An environment is asked for masks before its steps, and there was none after this.
-                Successor::Final(_) | Successor::Nothing => None,
+                Successor::Final(row) => Some(self.finals[&row].valid.as_slice()),
+                Successor::Nothing => None,
             };
-            match allowed {
+            match allowed.filter(|allowed| !allowed.is_empty()) {
                 Some(allowed) => all.next_valid.extend_from_slice(allowed),
                 None => all.next_valid.resize(all.next_valid.len() + choices, true),
             }
@@ -341,10 +372,20 @@ impl ReplayBuffer {
         let row = (self.next + self.slots - 1) % self.slots * self.lanes + lane;
         if self.endings[row].is_none() {
             self.endings[row] = Some(Ending::Truncated);
-            let stood = &self.latest.0[lane * self.width..(lane + 1) * self.width];
-            self.finals.insert(row, stood.to_vec());
+            let choices = self.head.choices();
+            let (observations, valid) = &self.latest;
+            let last = Final {
+                observation: observations[lane * self.width..(lane + 1) * self.width].to_vec(),
+                valid: valid.chunks_exact(choices).nth(lane).unwrap_or_default().to_vec(),
+            };
+            self.finals.insert(row, last);
         }
     }
+}
+
+/// Memory for `n` in all.
+fn reserve<T>(all: &mut Vec<T>, n: usize) -> Result<(), TryReserveError> {
+    all.try_reserve_exact(n.saturating_sub(all.len()))
 }
 
 /// Writes `row` at `at`, which is within `all` or its end.

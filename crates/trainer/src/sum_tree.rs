@@ -10,10 +10,21 @@ pub(crate) struct SumTree {
 }
 
 impl SumTree {
-    /// `n` weights of 0.
-    pub(crate) fn new(n: usize) -> Self {
-        let leaves = n.max(1).next_power_of_two();
-        Self { nodes: vec![0.0; 2 * leaves], leaves }
+    /// Room for another weight at `index`. What is added are zeros, which leave every sum as it is.
+    fn grow(&mut self, index: usize) {
+        let leaves = (index + 1).next_power_of_two();
+        let mut nodes = vec![0.0; 2 * leaves];
+        nodes[leaves..leaves + self.leaves].copy_from_slice(&self.nodes[self.leaves..]);
+        for node in (1..leaves).rev() {
+            nodes[node] = nodes[2 * node] + nodes[2 * node + 1];
+        }
+        *self = Self { nodes, leaves };
+    }
+
+    /// Every sum and weight, and places for more.
+    #[cfg(test)]
+    pub(crate) fn nodes(&self) -> &[f64] {
+        &self.nodes
     }
 
     pub(crate) fn total(&self) -> f64 {
@@ -24,7 +35,11 @@ impl SumTree {
         self.nodes[self.leaves + index]
     }
 
+    /// There may be more weights with every call.
     pub(crate) fn set(&mut self, index: usize, weight: f64) {
+        if index >= self.leaves {
+            self.grow(index);
+        }
         let mut node = self.leaves + index;
         self.nodes[node] = weight;
         while node > 1 {
@@ -50,13 +65,20 @@ impl SumTree {
     }
 }
 
+impl Default for SumTree {
+    /// A single weight of 0.
+    fn default() -> Self {
+        Self { nodes: vec![0.0; 2], leaves: 1 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn entries_are_found_by_their_share() {
-        let mut tree = SumTree::new(5);
+        let mut tree = SumTree::default();
         let weights = [1.0, 0.0, 2.5, 0.5, 4.0];
         weights.iter().enumerate().for_each(|(i, &weight)| tree.set(i, weight));
         assert_eq!((tree.total(), tree.get(2)), (8.0, 2.5));
@@ -75,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_way_to_a_tree_leaves_no_trace_in_it() {
-        let (mut once, mut often) = (SumTree::new(9), SumTree::new(9));
+        let (mut once, mut often) = (SumTree::default(), SumTree::default());
         for i in 0..9 {
             once.set(i, 0.1 * i as f64);
             often.set(8 - i, 1e9);

@@ -9,6 +9,7 @@ use crate::{
     checkpoint::Checkpoint,
     lanes::Buffers,
     metrics::Episode,
+    replay_buffer::Final,
     streams::training_env_seed,
 };
 
@@ -73,6 +74,16 @@ impl World {
         (0..self.lanes()).filter(cut).map(|lane| (lane, self.out.final_row(lane, self.width)))
     }
 
+    /// The same with the actions that were valid there: a row of flags, or none where all were.
+    pub(crate) fn finals(&self, head: &ActionHead) -> Result<Vec<(usize, Final)>, TrainError> {
+        let finals = self.truncated().map(|(lane, observation)| {
+            let valid = mask_rows([self.env.final_mask(lane)], head.choices())?;
+            head.check_mask(&valid)?;
+            Ok((lane, Final { observation: observation.to_vec(), valid }))
+        });
+        finals.collect()
+    }
+
     /// Notes the environments and how far their episodes are.
     pub(crate) fn save(&self, checkpoint: &mut Checkpoint) {
         checkpoint.note("under_way", &self.under_way);
@@ -117,4 +128,87 @@ pub(crate) fn of_length<T: serde::de::DeserializeOwned>(
     }
     let reason = format!("has {} lanes where this run has {lanes}", all.len());
     Err(TrainError::Checkpoint(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use elegante_env::{BoxSpace, Discrete, Env, EnvError, Reset, Space, Step, TimeLimit};
+
+    use super::*;
+
+    /// Allows one of two actions, in turns; nothing at `dead_end`.
+    struct Turns {
+        time: usize,
+        dead_end: usize,
+        allowed: [bool; 2],
+    }
+
+    impl Turns {
+        fn show(&mut self, obs: &mut [f32]) {
+            self.allowed = [0, 1].map(|a| self.time != self.dead_end && self.time % 2 == a);
+            obs[0] = self.time as f32;
+        }
+    }
+
+    impl Env for Turns {
+        type Action = usize;
+
+        fn observation_space(&self) -> Space {
+            BoxSpace::unbounded(1).into()
+        }
+
+        fn action_space(&self) -> Discrete {
+            Discrete::new(2)
+        }
+
+        fn reset(&mut self, _: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+            self.time = 0;
+            self.show(obs);
+            Ok(())
+        }
+
+        fn step(&mut self, _: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
+            self.time += 1;
+            self.show(obs);
+            Ok(Step::going(1.0))
+        }
+
+        fn action_mask(&self) -> Option<&[bool]> {
+            Some(&self.allowed)
+        }
+    }
+
+    fn world(dead_end: usize) -> World {
+        let turns = || Turns { time: 0, dead_end, allowed: [true, false] };
+        let envs = [3, 4].map(|limit| AnyEnv::new(TimeLimit::new(turns(), limit).unwrap()));
+        World::new(envs.into(), 0, 1).unwrap()
+    }
+
+    #[test]
+    fn a_cut_off_lane_has_the_mask_from_before_the_reset() {
+        let head = ActionHead::Categorical { n: 2 };
+        let mut world = world(usize::MAX);
+        for time in 0..2 {
+            world.step(&ActionBatch::Discrete(vec![time; 2]), 0).unwrap();
+            assert_eq!(world.finals(&head).unwrap(), []);
+        }
+        world.step(&ActionBatch::Discrete(vec![0; 2]), 0).unwrap();
+        let cut = Final { observation: vec![3.0], valid: vec![false, true] };
+        assert_eq!(world.finals(&head).unwrap(), [(0, cut)]);
+        // The lane that goes on is at time 3, the other one at its beginning.
+        assert_eq!(world.masks(&head).unwrap(), [true, false, false, true]);
+        world.step(&ActionBatch::Discrete(vec![0, 1]), 0).unwrap();
+        let cut = Final { observation: vec![4.0], valid: vec![true, false] };
+        assert_eq!(world.finals(&head).unwrap(), [(1, cut)]);
+    }
+
+    #[test]
+    fn a_cut_off_state_that_allows_nothing_is_an_error() {
+        let mut world = world(3);
+        for time in 0..3 {
+            world.step(&ActionBatch::Discrete(vec![time % 2; 2]), 0).unwrap();
+        }
+        let error = world.finals(&ActionHead::Categorical { n: 2 }).unwrap_err();
+        assert!(error.to_string().contains("mask"), "{error}");
+    }
 }

@@ -56,6 +56,35 @@ fn unknown_names_bring_up_the_known_ones() {
 }
 
 #[test]
+fn what_replay_can_not_do_is_said_before_training() {
+    let place = Place::new();
+    refuses(
+        &place,
+        &[
+            (
+                "train CartPole-v1 --algo dqn --set dqn.buffer_memory=1000",
+                &["dqn.buffer_size = ", "1.4 MiB", "dqn.buffer_memory allows 1000 bytes", "34"],
+            ),
+            (
+                "train CartPole-v1 --algo dqn --steps 999999999999 --set dqn.buffer_size=999999999999 \
+                 --set dqn.buffer_memory=99999999999999999",
+                &["26.4 TiB", "the machine has", "transitions fit"],
+            ),
+            ("train Pendulum-v1 --algo dqn", &["DQN chooses one of several actions"]),
+            ("train CartPole-v1 --algo td3", &["TD3 chooses a point of a box", "Discrete(2)"]),
+            (
+                "train Pendulum-v1 --algo ddpg --set ddpg.noise=ou",
+                &["ddpg.noise = \"ou\"", "normal"],
+            ),
+            ("train CartPole-v1 --algo dqn --set dqn.loss=hubber", &["\"hubber\"", "huber"]),
+            ("train CartPole-v1 --algo dqn --set td3.tau=1", &["td3.tau", "--algo td3"]),
+            ("train CartPole-v1 --algo dqn --set dqn.batch_size=0", &["dqn.batch_size = 0"]),
+        ],
+    );
+    assert!(place.names("").is_empty(), "a refused command has left something");
+}
+
+#[test]
 fn a_device_that_is_not_compiled_in_says_what_to_build() {
     let place = Place::new();
     place.train("run", "--steps 1");

@@ -1,7 +1,7 @@
 //! A vector environment made of scalar ones.
 
 use super::{FinishedEpisode, LaneState, StepOut, Tally, VectorEnv, shape::Shape, shape::finite};
-use crate::{Action, Actions, DynEnv, EnvError, Reset, Scene, Space, Step};
+use crate::{Action, Actions, DynEnv, Ending, EnvError, Reset, Scene, Space, Step};
 
 /// Scalar environments, stepped one after the other: any [`Env`](crate::Env) becomes a vector
 /// environment this way.
@@ -10,6 +10,8 @@ pub struct VecEnv<E> {
     envs: Vec<E>,
     tallies: Vec<Tally>,
     finished: Vec<FinishedEpisode>,
+    /// By lane, the mask of the state that its last episode was cut off in; empty: everything.
+    final_masks: Vec<Vec<bool>>,
     shape: Shape,
 }
 
@@ -35,8 +37,15 @@ impl<E: DynEnv> VecEnv<E> {
             shape: Shape::new(envs.len(), observation_space, action_space)?,
             tallies: vec![Tally::default(); envs.len()],
             finished: Vec::with_capacity(envs.len()),
+            final_masks: vec![Vec::new(); envs.len()],
             envs,
         })
+    }
+
+    /// Which actions were valid where the last step cut off the lane's episode, from before the reset; `None`: all
+    /// of them. To be asked after a step that ended with [`Ending::Truncated`], to bootstrap from there.
+    pub fn final_mask(&self, lane: usize) -> Option<&[bool]> {
+        self.final_masks.get(lane).map(Vec::as_slice).filter(|mask| !mask.is_empty())
     }
 
     /// Steps one lane and begins its next episode if that ended one.
@@ -57,6 +66,11 @@ impl<E: DynEnv> VecEnv<E> {
             let Tally { episode_return, length } = std::mem::take(tally);
             self.finished.push(FinishedEpisode { lane, episode_return, length, ending });
             final_obs.copy_from_slice(obs);
+            let mask = &mut self.final_masks[lane];
+            mask.clear();
+            if ending == Ending::Truncated {
+                mask.extend_from_slice(env.action_mask().unwrap_or_default());
+            }
             env.reset(&Reset::default(), obs)?;
             finite(lane, 0.0, obs)?;
         }

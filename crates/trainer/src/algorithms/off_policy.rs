@@ -16,7 +16,7 @@ use crate::{
     checkpoint::Checkpoint,
     crew::Crew,
     inspect::Inspected,
-    memory::Wanted,
+    memory::{Promise, Wanted},
     metrics::{Episode, Means},
     replay_buffer::{Draw, ReplayBuffer, Transitions},
     schedule::Left,
@@ -150,6 +150,8 @@ pub(super) struct OffPolicy<A> {
     world: World,
     width: usize,
     buffer: ReplayBuffer,
+    /// Of memory for the buffer.
+    promise: Promise,
     /// Where each lane's actions come from.
     streams: Vec<EnvRng>,
     /// What minibatches are drawn with.
@@ -176,20 +178,24 @@ impl<A: Agent> OffPolicy<A> {
     ) -> Result<Self, TrainError> {
         let Setup { envs, policy, guard, seed, steps, threads, .. } = setup;
         let (lanes, width) = (envs.len(), policy.observation);
-        let (setting, capacity) = replaying.buffer_size;
+        let (_, capacity) = replaying.buffer_size;
         // A run never fills more than it has steps.
         let transitions = capacity.min(usize::try_from(steps).unwrap_or(usize::MAX)).max(lanes);
-        let prioritized = replaying.priorities.is_some();
-        let bytes = ReplayBuffer::bytes(transitions, width, agent.head(), prioritized);
-        Wanted { setting, transitions, bytes, allowed: replaying.buffer_memory }.check()?;
+        let world = World::new(envs, seed, width)?;
+        let masks = world.masks(agent.head())?;
+        let kinds = (replaying.priorities.is_some(), !masks.is_empty());
+        let bytes = ReplayBuffer::bytes(transitions, width, agent.head(), kinds);
+        let setting = replaying.buffer_size;
+        let wanted = Wanted { setting, transitions, bytes, allowed: replaying.buffer_memory };
+        let promise = wanted.promise()?;
         let alpha = replaying.priorities.map(|[alpha, _]| alpha);
         let mut buffer = ReplayBuffer::new(capacity, lanes, width, agent.head(), alpha);
-        let world = World::new(envs, seed, width)?;
-        buffer.stand(&world.out.observations, world.masks(agent.head())?);
+        buffer.stand(&world.out.observations, masks);
+        buffer.reserve(transitions).map_err(|_| wanted.refused(0, false))?;
         let streams = (0..lanes).map(|lane| stream(seed, Purpose::Action, lane as u64)).collect();
         let drawing = stream(seed, Purpose::Replay, 0);
         let crew = Crew::new(threads);
-        Ok(Self { agent, replaying, guard, world, width, buffer, streams, drawing, crew })
+        Ok(Self { agent, replaying, guard, world, width, buffer, promise, streams, drawing, crew })
     }
 
     /// Rounds of acting and learning until there is something to tell.
@@ -238,8 +244,9 @@ impl<A: Agent> OffPolicy<A> {
         let out = &self.world.out;
         let ended = out.endings.iter().enumerate().filter(|(_, ending)| ending.is_some());
         ended.for_each(|(lane, _)| self.agent.begin(lane));
-        let finals = self.world.truncated().map(|(lane, seen)| (lane, seen.to_vec()));
+        let finals = self.world.finals(self.agent.head())?;
         self.buffer.push(&actions, &out.rewards, &out.endings, finals);
+        self.promise.taken(self.buffer.taken());
         let valid = self.world.masks(self.agent.head())?;
         self.buffer.stand(&self.world.out.observations, valid);
         Ok(())
@@ -365,6 +372,7 @@ impl<A: Agent> Method for OffPolicy<A> {
         self.streams = of_length(checkpoint, "streams", self.world.lanes())?;
         self.drawing = checkpoint.recall("drawing")?;
         self.buffer.restore(checkpoint)?;
+        self.promise.taken(self.buffer.taken());
         let fresh = self.world.restore(checkpoint)?;
         for lane in 0..self.world.lanes() {
             if fresh.contains(&lane) {

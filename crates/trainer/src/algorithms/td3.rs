@@ -307,3 +307,77 @@ impl Agent for Td3 {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use elegante_policy::{ActionHead, Critics, DeviceChoice, MlpConfig, PolicyConfig};
+
+    use super::*;
+
+    const DIMS: usize = 2;
+
+    /// TD3 that explores with a walk of standard deviation 0.3, in two lanes.
+    fn walking() -> Td3 {
+        let device = DeviceChoice::Auto.open().unwrap().autodiff();
+        let network = MlpConfig { hidden: vec![4], ..MlpConfig::default() };
+        let head = ActionHead::Deterministic { low: vec![-1.0; DIMS], high: vec![1.0; DIMS] };
+        let mut rng = EnvRng::new(0);
+        let policy = PolicyConfig::new(3, head, network.clone()).init(&mut rng, &device).unwrap();
+        let critics = Critics::init(&network, 3 + DIMS, 1, [&mut rng], &device).unwrap();
+        let config =
+            Td3Config { noise: Noise::OrnsteinUhlenbeck, noise_std: 0.3, ..Td3Config::default() };
+        let mut td3 = Td3::new(&config, policy, critics, EnvRng::new(1));
+        td3.walks = vec![0.0; 2 * DIMS];
+        td3
+    }
+
+    #[test]
+    fn the_walk_is_ornstein_and_uhlenbecks() {
+        // x ← x − θ x dt + σ √dt z with the z of each lane's own stream.
+        let (mut td3, [θ, dt]) = (walking(), OU);
+        let mut streams = [EnvRng::new(3), EnvRng::new(4)];
+        let mut drawn = streams.clone();
+        let mut expected = [0f64; 2 * DIMS];
+        for _ in 0..50 {
+            let mut actions = [0.1f32; 2 * DIMS];
+            td3.disturb(&mut actions, DIMS, &mut streams);
+            let z = drawn.iter_mut().flat_map(|stream| normal(DIMS, stream)).map(f64::from);
+            for (x, z) in expected.iter_mut().zip(z) {
+                *x += -θ * *x * dt + 0.3 * dt.sqrt() * z;
+            }
+            for (a, x) in actions.iter().zip(&expected) {
+                assert!((f64::from(*a) - (0.1 + x).clamp(-1.0, 1.0)).abs() < 1e-5, "{a} and {x}");
+            }
+        }
+        assert!(expected.iter().all(|x| x.abs() > 1e-3), "{expected:?}");
+    }
+
+    #[test]
+    fn a_walk_begins_anew_with_its_lanes_episode() {
+        let mut td3 = walking();
+        let mut streams = [EnvRng::new(3), EnvRng::new(4)];
+        td3.disturb(&mut [0.0; 2 * DIMS], DIMS, &mut streams);
+        let before = td3.walks.clone();
+        td3.begin(1);
+        assert_eq!(td3.walks, [before[0], before[1], 0.0, 0.0]);
+        assert!(before.iter().all(|x| *x != 0.0));
+    }
+
+    #[test]
+    fn over_a_long_time_a_walk_has_the_deviation_that_it_tends_to() {
+        // σ/√(2θ) of the process in continuous time, where θdt is small.
+        let mut td3 = walking();
+        let mut streams = [EnvRng::new(5), EnvRng::new(6)];
+        let (mut sum, mut n) = (0.0, 0.0);
+        for t in 0..400_000 {
+            td3.disturb(&mut [0.0; 2 * DIMS], DIMS, &mut streams);
+            if t >= 10_000 {
+                sum += td3.walks.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+                n += 2.0 * DIMS as f64;
+            }
+        }
+        let (deviation, expected) = ((sum / n).sqrt(), 0.3 / (2.0 * OU[0]).sqrt());
+        // Of four walks with some 600 independent squares each: four standard errors.
+        assert!((deviation / expected - 1.0).abs() < 0.06, "{deviation} and {expected}");
+    }
+}

@@ -4,8 +4,7 @@
 macro_rules! check_replaying {
     ($table:literal, $config:expr) => {{
         let c = $config;
-        let size = (1..=1 << 32).contains(&c.buffer_size);
-        check(concat!($table, ".buffer_size"), c.buffer_size, size, "between 1 and 2³²")?;
+        check(concat!($table, ".buffer_size"), c.buffer_size, c.buffer_size > 0, "at least 1")?;
         count(concat!($table, ".train_freq"), c.train_freq)?;
         let steps = c.gradient_steps <= 1 << 24;
         check(concat!($table, ".gradient_steps"), c.gradient_steps, steps, "at most 2²⁴")?;

@@ -12,8 +12,9 @@ settings! {
     pub struct SacConfig {
         /// Transitions that are kept to learn from, over all lanes; the oldest give way.
         pub buffer_size: usize = 1_000_000,
-        /// Bytes that they may take; a buffer that would grow beyond is refused before training starts. Not
-        /// set: what the machine has free.
+        /// Bytes that they may take; a buffer that would grow beyond is refused before training starts, as is
+        /// one that does not fit three times into what the machine has free: once by itself, and twice while a
+        /// checkpoint is written.
         pub buffer_memory: Option<u64> = None,
         /// Steps before the learning starts, with actions drawn evenly.
         pub learning_starts: u64 = 100,

@@ -3,7 +3,7 @@
 use elegante_env::Ending;
 use elegante_policy::ActionBatch;
 
-use super::ReplayBuffer;
+use super::{Final, ReplayBuffer, SumTree};
 use crate::{
     TrainError,
     arrays::{code, ending, within},
@@ -43,11 +43,20 @@ impl ReplayBuffer {
         numbers("observations", self.observations.clone());
         numbers("rewards", self.rewards.clone());
         numbers("latest", self.latest.0.clone());
-        numbers("finals", self.finals.values().flatten().copied().collect());
+        let finals = self.finals.values();
+        numbers("finals", finals.clone().flat_map(|last| &last.observation).copied().collect());
         let mut bytes = |name: &str, all| checkpoint.bytes.insert(format!("replay.{name}"), all);
         bytes("endings", self.endings.iter().copied().map(code).collect());
         bytes("valid", flags(&self.valid));
         bytes("latest_valid", flags(&self.latest.1));
+        if !self.valid.is_empty() {
+            let choices = self.head.choices();
+            let masks = finals.flat_map(|last| match last.valid.is_empty() {
+                true => vec![1; choices],
+                false => flags(&last.valid),
+            });
+            bytes("finals_valid", masks.collect());
+        }
         if let Some(priorities) = &self.priorities {
             let rows = (0..self.len()).map(|row| priorities.tree.get(row));
             bytes("priorities", rows.flat_map(f64::to_le_bytes).collect());
@@ -83,6 +92,7 @@ impl ReplayBuffer {
         {
             return Err(foreign("is of another size"));
         }
+        let reserved = self.observations.capacity() / self.width;
         (self.len, self.next) = (shape.len, shape.next);
         let (rows, width, choices) = (self.len(), self.width, self.head.choices());
         let masks = |there: bool, rows: usize| if there { rows * choices } else { 0 };
@@ -100,8 +110,16 @@ impl ReplayBuffer {
         if !within(&self.actions, &self.head) {
             return Err(foreign("has actions that this run's policy has not"));
         }
-        let rows_of = finals.chunks_exact(width).map(<[f32]>::to_vec);
-        self.finals = shape.finals.into_iter().zip(rows_of).collect();
+        // Files from before they were kept have none.
+        let any = checkpoint.bytes.contains_key("replay.finals_valid");
+        let valid =
+            flags(checkpoint.take_bytes("replay.finals_valid", masks(any, shape.finals.len()))?);
+        let last = |(i, observation): (usize, &[f32])| Final {
+            observation: observation.to_vec(),
+            valid: valid.chunks_exact(choices).nth(i).unwrap_or_default().to_vec(),
+        };
+        let finals = finals.chunks_exact(width).enumerate().map(last);
+        self.finals = shape.finals.into_iter().zip(finals).collect();
         let cut = |(row, ending): (usize, &Option<Ending>)| {
             (*ending == Some(Ending::Truncated)).then_some(row)
         };
@@ -109,7 +127,7 @@ impl ReplayBuffer {
             return Err(foreign("has other truncated episodes than final observations"));
         }
         if let (Some(priorities), Some(largest)) = (&mut self.priorities, shape.largest) {
-            priorities.largest = largest;
+            (priorities.tree, priorities.largest) = (SumTree::default(), largest);
             let bytes = checkpoint.take_bytes("replay.priorities", rows * size_of::<f64>())?;
             for (row, bytes) in bytes.as_chunks().0.iter().enumerate() {
                 let priority = f64::from_le_bytes(*bytes);
@@ -119,7 +137,7 @@ impl ReplayBuffer {
                 priorities.tree.set(row, priority);
             }
         }
-        Ok(())
+        self.reserve(reserved).map_err(|_| foreign("does not fit in memory"))
     }
 
     /// The actions in it, as many as there are rows.

@@ -35,8 +35,13 @@ impl Clocks {
         let rewards = self.time.map(|time| time as f64);
         let over = [0, 1].map(|lane| self.time[lane] == LIMITS[lane]);
         let endings = [over[0].then_some(Ending::Terminated), over[1].then_some(Ending::Truncated)];
-        let finals = over[1].then(|| (1, vec![(10 + self.time[1]) as f32]));
-        self.buffer.push(&ActionBatch::Discrete(action), &rewards, &endings, finals.into_iter());
+        // Where it is cut off, one action is allowed.
+        let last = || Final {
+            observation: vec![(10 + self.time[1]) as f32],
+            valid: (0..5).map(|a| a == 4).collect(),
+        };
+        let finals = over[1].then(|| (1, last())).into_iter().collect();
+        self.buffer.push(&ActionBatch::Discrete(action), &rewards, &endings, finals);
         self.time.iter_mut().zip(over).filter(|(_, over)| *over).for_each(|(time, _)| *time = 0);
         self.stand();
     }
@@ -95,9 +100,12 @@ fn every_transition_is_what_the_lanes_went_through_whatever_has_been_overwritten
                 assert_eq!(drawn.discounts[i], discount, "{what}");
                 assert_eq!(drawn.next_observations[i], next, "{what}");
                 let valid = &drawn.next_valid[5 * i..5 * i + 5];
-                let all = lane == 0 || next == 14.0;
-                let odd: Vec<bool> = (0..5).map(|a| all || a % 2 == 1).collect();
-                assert_eq!(valid, odd, "{what}");
+                let allowed = |a: usize| match (lane, next) {
+                    (0, _) => true,
+                    (_, 14.0) => a == 4,
+                    _ => a % 2 == 1,
+                };
+                assert_eq!(valid, (0..5).map(allowed).collect::<Vec<_>>(), "{what}");
             }
             assert_eq!(seen.len(), 2 * slots, "every row is drawn");
         }
@@ -154,6 +162,19 @@ fn a_buffer_comes_back_from_a_checkpoint_and_draws_what_it_would_have_drawn() {
 }
 
 #[test]
+fn a_checkpoint_without_masks_of_cut_off_episodes_allows_everything_there() {
+    let clocks = Clocks::new(16, None).steps(4);
+    let mut checkpoint = Checkpoint::new(State::default());
+    clocks.buffer.save(&mut checkpoint);
+    checkpoint.bytes.remove("replay.finals_valid").unwrap();
+    let mut back = Clocks::new(16, None).buffer;
+    back.restore(&mut checkpoint).unwrap();
+    let drawn = back.draw(&draw(200, 1), 0, &mut EnvRng::new(1));
+    let cut = drawn.next_observations.iter().position(|next| *next == 14.0).unwrap();
+    assert_eq!(drawn.next_valid[5 * cut..5 * cut + 5], [true; 5]);
+}
+
+#[test]
 fn a_checkpoint_of_another_buffer_is_refused() {
     let mut checkpoint = Checkpoint::new(State::default());
     Clocks::new(16, None).steps(5).buffer.save(&mut checkpoint);
@@ -184,7 +205,29 @@ fn a_lane_that_was_put_elsewhere_bootstraps_from_where_it_stood() {
 fn the_memory_told_is_the_memory_taken() {
     let values = ActionValues { n: 5, dueling: false, quantiles: 1 };
     let head = ActionHead::EpsilonGreedy { values, epsilon: 0.0 };
-    let told = ReplayBuffer::bytes(1_000, 3, &head, false);
+    let told = ReplayBuffer::bytes(1_000, 3, &head, (false, false));
     assert_eq!(told, 1_000 * (12 + 8 + 4 + 1));
-    assert_eq!(ReplayBuffer::bytes(usize::MAX, 3, &head, true), u64::MAX);
+    assert_eq!(ReplayBuffer::bytes(usize::MAX, 3, &head, (true, true)), u64::MAX);
+
+    for (steps, most) in [(1_000, 16), (10, 10), (9, 10)] {
+        let mut clocks = Clocks::new(16, Some(0.6));
+        clocks.buffer.reserve(steps).unwrap();
+        let taken = |clocks: &Clocks| {
+            let ReplayBuffer { observations, rewards, endings, valid, actions, .. } =
+                &clocks.buffer;
+            let ActionBatch::Discrete(actions) = actions else { panic!("{actions:?}") };
+            4 * observations.capacity()
+                + 4 * rewards.capacity()
+                + size_of::<Option<Ending>>() * endings.capacity()
+                + valid.capacity()
+                + size_of::<usize>() * actions.capacity()
+        };
+        let before = taken(&clocks);
+        let clocks = clocks.steps(most / 2);
+        assert_eq!(taken(&clocks), before, "nothing has been moved to more memory");
+        let tree = size_of_val(clocks.buffer.priorities.as_ref().unwrap().tree.nodes()) as u64;
+        let told = ReplayBuffer::bytes(most, 1, &head, (true, true));
+        assert!(before as u64 + tree <= told && told <= before as u64 + 2 * tree, "{told}");
+        assert_eq!(clocks.buffer.taken(), told);
+    }
 }

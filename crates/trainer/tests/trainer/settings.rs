@@ -348,7 +348,8 @@ fn dqn_refuses_what_it_has_no_use_for() {
     let mut huge = TrainConfig { run: RunConfig { steps: 1 << 60, ..huge.run.clone() }, ..huge };
     let error = refused(&huge, || Wide);
     assert!(
-        error.starts_with("dqn.buffer_size: a replay buffer of 4294967296 transitions"),
+        error
+            .starts_with("dqn.buffer_size = 4294967296: a replay buffer of 4294967296 transitions"),
         "{error}"
     );
     assert!(error.contains("TiB"), "{error}");

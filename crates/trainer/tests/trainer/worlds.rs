@@ -326,6 +326,7 @@ type Form = fn(&mut DqnConfig);
 pub(crate) fn replaying() -> Vec<Variant> {
     let poles: Make = || Ok(AnyEnv::new(TimeLimit::new(CartPole::default(), 25)?));
     let gates: Make = || Ok(AnyEnv::new(Gates::new()));
+    let cut_gates: Make = || Ok(AnyEnv::new(TimeLimit::new(Gates::new(), 5)?));
     let kinds: [(&str, Form, Make); 6] = [
         ("plain", |_| {}, poles),
         (
@@ -346,7 +347,7 @@ pub(crate) fn replaying() -> Vec<Variant> {
             },
             poles,
         ),
-        ("masks, noisy, quantiles", |dqn| (dqn.noisy, dqn.quantiles) = (true, 3), gates),
+        ("masks, noisy, quantiles", |dqn| (dqn.noisy, dqn.quantiles) = (true, 3), cut_gates),
         (
             "masks, double, dueling, quantiles, prioritised",
             |dqn| {
@@ -368,7 +369,7 @@ pub(crate) fn replaying() -> Vec<Variant> {
 pub(crate) fn judged() -> Vec<Variant> {
     let numbers: Make = || Ok(AnyEnv::new(TimeLimit::new(IdentityContinuous::new(2), 10)?));
     let poles: Make = || Ok(AnyEnv::new(TimeLimit::new(CartPole::default(), 25)?));
-    let gates: Make = || Ok(AnyEnv::new(Gates::new()));
+    let cut_gates: Make = || Ok(AnyEnv::new(TimeLimit::new(Gates::new(), 5)?));
     let kinds: [(&str, TrainConfig, Make); 8] = [
         ("SAC", sac(|_| {}), numbers),
         (
@@ -385,7 +386,7 @@ pub(crate) fn judged() -> Vec<Variant> {
             numbers,
         ),
         ("SAC, a choice", sac(|_| {}), poles),
-        ("SAC, masks", sac(|_| {}), gates),
+        ("SAC, masks", sac(|_| {}), cut_gates),
         ("TD3", td3(|_| {}), numbers),
         (
             "TD3, Ornstein–Uhlenbeck",
