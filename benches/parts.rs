@@ -8,7 +8,7 @@ use elegante::{
     DeviceChoice, Registry,
     env::VecEnv,
     experiment::Driven,
-    trainer::selfcheck::{Acting, Update},
+    trainer::selfcheck::{Acting, Experience, Update},
 };
 use elegante_bench::{Advantages, cartpole};
 use elegante_kernels::set_fused;
@@ -72,5 +72,23 @@ fn updates(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, stepping, inference, advantages, updates);
+fn replaying(c: &mut Criterion) {
+    let mut group = c.benchmark_group("replay");
+    for (name, transitions) in [("10,000", 10_000), ("1,000,000", 1_000_000)] {
+        for (way, prioritized) in [("evenly", false), ("by priority", true)] {
+            let mut experience = Experience::new(transitions, 256, prioritized);
+            group.throughput(Throughput::Elements(1));
+            group.bench_function(format!("a step into {name}, {way}"), |b| {
+                b.iter(|| experience.keep());
+            });
+            group.throughput(Throughput::Elements(256));
+            group.bench_function(format!("256 of {name}, {way}"), |b| {
+                b.iter(|| experience.draw());
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, stepping, inference, advantages, updates, replaying);
 criterion_main!(benches);

@@ -293,6 +293,28 @@ fn a_loss_with_a_bonus() {
 }
 
 #[test]
+fn several_vectors_are_read_at_once() {
+    let numbers = numbers(7, 4);
+    let all = |device: &Device| {
+        [0..3, 3..3, 3..7].map(|part| {
+            let part = numbers[part].to_vec();
+            let length = part.len();
+            Tensor::<1>::from_data(TensorData::new(part, [length]), device)
+        })
+    };
+    let read = |vectors| entries_of_all(vectors, |all| all.map(<[f32]>::to_vec));
+    let expected = [&numbers[..3], &[], &numbers[3..]];
+    assert_eq!(read(all(&device())), expected);
+    assert_eq!(read(all(&device().inner())), expected);
+    // As on a device without kernels: in one vector, with autodiff or without.
+    let together = |[a, _, b]: [Tensor<1>; 3]| {
+        composed::entries_of_all([a, b], |all| all.map(<[f32]>::to_vec))
+    };
+    assert_eq!(together(all(&device())), [&numbers[..3], &numbers[3..]]);
+    assert_eq!(together(all(&device().inner())), [&numbers[..3], &numbers[3..]]);
+}
+
+#[test]
 fn entries_are_read_row_by_row() {
     let x = matrix(2, 3, 1);
     let read = |x: Tensor<2>| entries(x, <[f32]>::to_vec);

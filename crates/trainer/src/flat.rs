@@ -17,7 +17,7 @@ use elegante_policy::{
 pub(crate) enum Flat {
     Host(Vec<f32>),
     /// Without autodiff.
-    Device(Tensor<1>),
+    Device(Box<Tensor<1>>),
 }
 
 impl Default for Flat {
@@ -30,7 +30,7 @@ impl Flat {
     /// All parameters of `module`.
     pub(crate) fn of(module: &impl Parameters) -> Self {
         match params::vector(module) {
-            Some(vector) if !in_memory(&vector.device()) => Self::Device(vector),
+            Some(vector) if !in_memory(&vector.device()) => Self::Device(vector.into()),
             _ => Self::Host(params::flatten(module)),
         }
     }
@@ -41,7 +41,7 @@ impl Flat {
         if !in_memory(&loss.device())
             && let Some(vector) = params::gradient_vector(module, &mut gradients)
         {
-            return Self::Device(vector);
+            return Self::Device(vector.into());
         }
         Self::Host(params::flatten_gradients(module, &mut gradients))
     }
@@ -58,7 +58,7 @@ impl Flat {
     pub(crate) fn replace(&mut self, numbers: Vec<f32>) {
         match self {
             Self::Host(old) => *old = numbers,
-            Self::Device(old) => *old = beside(old, numbers),
+            Self::Device(old) => **old = beside(old, numbers),
         }
     }
 
@@ -93,7 +93,7 @@ impl Flat {
     pub(crate) fn into_tensor(self, neighbour: &Tensor<1>) -> Tensor<1> {
         match self {
             Self::Host(numbers) => beside(neighbour, numbers),
-            Self::Device(numbers) => numbers,
+            Self::Device(numbers) => *numbers,
         }
     }
 
@@ -103,7 +103,9 @@ impl Flat {
             Self::Host(numbers) => {
                 numbers.iter_mut().zip(others.into_numbers()).for_each(|(x, other)| *x += other);
             }
-            Self::Device(numbers) => *numbers = numbers.clone() + others.into_tensor(numbers),
+            Self::Device(numbers) => {
+                **numbers = (**numbers).clone() + others.into_tensor(numbers);
+            }
         }
     }
 
@@ -111,7 +113,7 @@ impl Flat {
     pub(crate) fn scale(&mut self, factor: f64) {
         match self {
             Self::Host(numbers) => numbers.iter_mut().for_each(|x| *x *= factor as f32),
-            Self::Device(numbers) => *numbers = numbers.clone() * factor,
+            Self::Device(numbers) => **numbers = (**numbers).clone() * factor,
         }
     }
 
@@ -120,7 +122,8 @@ impl Flat {
         match self {
             Self::Host(numbers) => numbers.append(&mut others.into_numbers()),
             Self::Device(numbers) => {
-                *numbers = Tensor::cat(vec![numbers.clone(), others.into_tensor(numbers)], 0);
+                let both = vec![(**numbers).clone(), others.into_tensor(numbers)];
+                **numbers = Tensor::cat(both, 0);
             }
         }
     }
@@ -138,7 +141,7 @@ impl Flat {
             }
             Self::Device(numbers) => {
                 let others = others.clone().into_tensor(numbers);
-                *numbers = numbers.clone() * kept + others * (1.0 - kept);
+                **numbers = (**numbers).clone() * kept + others * (1.0 - kept);
             }
         }
     }

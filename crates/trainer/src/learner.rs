@@ -60,8 +60,8 @@ impl Variation {
                 previous.copy_from_slice(gradient);
             }
             (Some(Flat::Device(previous)), Flat::Device(gradient)) => {
-                let old = std::mem::replace(previous, gradient.clone());
-                self.pending.push((gradient.clone() - old).square().sum());
+                let old = std::mem::replace(&mut **previous, (**gradient).clone());
+                self.pending.push(((**gradient).clone() - old).square().sum());
             }
             (previous, _) => {
                 *previous = Some(gradient.clone());
@@ -240,7 +240,7 @@ mod tests {
     fn both(numbers: &[f32]) -> [Flat; 2] {
         let device = DeviceChoice::Auto.open().unwrap();
         let data = TensorData::new(numbers.to_vec(), [numbers.len()]);
-        [Flat::Host(numbers.to_vec()), Flat::Device(Tensor::from_data(data, &device))]
+        [Flat::Host(numbers.to_vec()), Flat::Device(Tensor::from_data(data, &device).into())]
     }
 
     #[test]

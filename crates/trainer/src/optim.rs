@@ -88,7 +88,7 @@ pub(crate) enum Optimizer {
     Adam(Adam),
     RmsProp(RmsProp),
     /// Either of them where the parameters are not on the host.
-    OnDevice(OnDevice),
+    OnDevice(Box<OnDevice>),
 }
 
 impl Optimizer {
@@ -96,7 +96,7 @@ impl Optimizer {
     pub(crate) fn adam(parameters: &Flat, epsilon: f64) -> Self {
         match parameters {
             Flat::Host(θ) => Self::Adam(Adam::new(θ.len(), epsilon)),
-            Flat::Device(θ) => Self::OnDevice(OnDevice::adam(θ, epsilon)),
+            Flat::Device(θ) => Self::OnDevice(OnDevice::adam(θ, epsilon).into()),
         }
     }
 
@@ -104,7 +104,7 @@ impl Optimizer {
     pub(crate) fn rms_prop(parameters: &Flat, decay: f64, epsilon: f64) -> Self {
         match parameters {
             Flat::Host(θ) => Self::RmsProp(RmsProp::new(θ.len(), decay, epsilon)),
-            Flat::Device(θ) => Self::OnDevice(OnDevice::rms_prop(θ, decay, epsilon)),
+            Flat::Device(θ) => Self::OnDevice(OnDevice::rms_prop(θ, decay, epsilon).into()),
         }
     }
 

@@ -14,7 +14,7 @@ use elegante::{
 
 use super::{
     finding::{Finding, Tell},
-    worlds::{Lesson, constant, doors, shown, soon_or_much, stay_or_leave},
+    worlds::{Lesson, Saving, constant, doors, shown, soon_or_much, stay_or_leave},
 };
 
 const FIX: &str = "the algorithm does not learn what it should: don't trust what this build trains, and report it; if you have changed the code, run the tests";
@@ -52,7 +52,6 @@ enum Measure {
     BestArm,
 }
 
-const ALL: &[&str] = &["ppo", "a2c", "dqn", "reinforce"];
 /// Those that choose one of several actions.
 const CHOOSING: &[&str] = &["ppo", "a2c", "dqn", "sac", "reinforce"];
 /// Those whose actor learns through critics of its actions.
@@ -62,7 +61,7 @@ const POLICIES: &[&str] = &["ppo", "a2c", "reinforce"];
 /// Those with a value function of states.
 const CRITICS: &[&str] = &["ppo", "a2c"];
 /// REINFORCE learns no values by bootstrapping, and takes the horizon for the end of the world.
-const BOOTSTRAPPING: &[&str] = &["ppo", "a2c", "dqn"];
+const BOOTSTRAPPING: &[&str] = &["ppo", "a2c", "dqn", "sac"];
 
 fn lesson(lesson: Lesson) -> Result<AnyEnv, EnvError> {
     Ok(AnyEnv::new(lesson))
@@ -85,7 +84,7 @@ fn rungs() -> Vec<Rung> {
         most,
         best,
         long: true,
-        algos: ALL,
+        algos: CHOOSING,
         change: |_| {},
     };
     use Measure::{BestArm, Drawn, Return, ValueError};
@@ -98,6 +97,7 @@ fn rungs() -> Vec<Rung> {
     let stay: Make = || lesson(Lesson::timeless(2, stay_or_leave));
     let shots: Make = || limited(IdentityContinuous::default(), 1);
     let numbers: Make = || limited(IdentityContinuous::default(), 100);
+    let saving: Make = || Ok(AnyEnv::new(Saving::default()));
     let maze: Make = || limited(Memory::new(4), 30);
     vec![
         Rung {
@@ -109,16 +109,8 @@ fn rungs() -> Vec<Rung> {
             algos: CRITICS,
             ..rung("value of what is seen", shown, ValueError, [0.0, 0.03], 0.0)
         },
-        Rung {
-            algos: CHOOSING,
-            long: false,
-            ..rung("best of five arms", arms, BestArm, at_least(0.9), 1.0)
-        },
-        Rung {
-            algos: CHOOSING,
-            long: false,
-            ..rung("does what it sees", named, Drawn, at_least(90.0), 100.0)
-        },
+        Rung { long: false, ..rung("best of five arms", arms, BestArm, at_least(0.9), 1.0) },
+        Rung { long: false, ..rung("does what it sees", named, Drawn, at_least(90.0), 100.0) },
         Rung {
             algos: JUDGED,
             long: false,
@@ -128,6 +120,16 @@ fn rungs() -> Vec<Rung> {
             algos: JUDGED,
             long: false,
             ..rung("repeats one after another", numbers, Return, at_least(-3.0), 0.0)
+        },
+        Rung {
+            algos: JUDGED,
+            change: |c| discount(c, 0.99),
+            ..rung("saves at γ 0.99", saving, Return, at_least(2.9), 3.0)
+        },
+        Rung {
+            algos: JUDGED,
+            change: |c| discount(c, 0.5),
+            ..rung("spends at γ 0.5", saving, Return, [0.9, 1.1], 1.0)
         },
         Rung {
             change: |c| delayed(c, 0.99),
@@ -318,11 +320,13 @@ fn discount(config: &mut TrainConfig, gamma: f64) {
 }
 
 /// For rewards whose cause is out of sight when they come: from what is seen in between, a single step's
-/// values can't know of it, and Q-learning needs transitions that span all of them.
+/// values can't know of it, and what learns from replay needs transitions that span all of them.
 fn delayed(config: &mut TrainConfig, gamma: f64) {
     discount(config, gamma);
-    if let Algorithm::Dqn(dqn) = &mut config.algorithm {
-        dqn.n_steps = 5;
+    match &mut config.algorithm {
+        Algorithm::Dqn(dqn) => dqn.n_steps = 5,
+        Algorithm::Sac(sac) => sac.n_steps = 5,
+        _ => {}
     }
 }
 

@@ -125,3 +125,56 @@ pub(super) fn stay_or_leave(at: At<'_>) -> Step {
         _ => Step::terminated(4.0),
     }
 }
+
+/// [`soon_or_much`] by degrees: an action of −1 takes 1 now, one of 1 takes 3 in the fourth step, and what is
+/// between takes a share of each. Only the first one counts, and what it put off is shown from then on: if it were
+/// not, what learns from replay would take the actions of later steps for its cause, since those change as it
+/// does while the policy learns.
+#[derive(Clone, Default)]
+pub(super) struct Saving {
+    /// Steps made, while an episode is under way.
+    time: Option<usize>,
+    /// The share that is put off.
+    saved: f64,
+}
+
+impl Saving {
+    fn show(&self, obs: &mut [f32]) -> Result<(), EnvError> {
+        EnvError::check_length("obs", obs.len(), 3)?;
+        obs.copy_from_slice(&[1.0, self.time.unwrap_or(4) as f32, self.saved as f32]);
+        Ok(())
+    }
+}
+
+impl Env for Saving {
+    type Action = [f32];
+
+    fn observation_space(&self) -> Space {
+        BoxSpace::unbounded(3).into()
+    }
+
+    fn action_space(&self) -> BoxSpace {
+        BoxSpace::symmetric(vec![1.0])
+    }
+
+    fn reset(&mut self, _: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+        (self.time, self.saved) = (Some(0), 0.0);
+        self.show(obs)
+    }
+
+    fn step(&mut self, action: &[f32], obs: &mut [f32]) -> Result<Step, EnvError> {
+        let time = self.time.ok_or(EnvError::NotReset)?;
+        let space = self.action_space();
+        if !space.contains(action) {
+            return Err(EnvError::action_out_of_space(action, space));
+        }
+        let mut soon = 0.0;
+        if time == 0 {
+            self.saved = (1.0 + f64::from(action[0])) / 2.0;
+            soon = 1.0 - self.saved;
+        }
+        self.time = (time < 3).then_some(time + 1);
+        self.show(obs)?;
+        Ok(if time == 3 { Step::terminated(3.0 * self.saved) } else { Step::going(soon) })
+    }
+}

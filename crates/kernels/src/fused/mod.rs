@@ -72,7 +72,6 @@ pub(crate) fn takes<const D: usize>(x: Tensor<D>) -> Result<DispatchTensor, Tens
 }
 
 /// The same for several vectors, all or none.
-#[expect(clippy::result_large_err, reason = "as above")]
 pub(crate) fn take_all<const N: usize>(
     vectors: [Tensor<1>; N],
 ) -> Result<[DispatchTensor; N], [Tensor<1>; N]> {

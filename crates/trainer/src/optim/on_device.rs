@@ -17,6 +17,7 @@ pub(crate) struct OnDevice {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them for each network")]
 enum Rule {
     /// With the first moments m, and t.
     Adam {
@@ -76,7 +77,7 @@ impl OnDevice {
         let said = [squares, new.clone().sum(), self.second.clone().sum()];
         let [squares, θ, v] = entries_of_all(said, |said| said.map(|x| x[0]));
         if squares.is_finite() {
-            *parameters = Flat::Device(new);
+            *parameters = Flat::Device(new.into());
         }
         (f64::from(squares).sqrt(), θ.is_finite() && v.is_finite())
     }

@@ -3,10 +3,12 @@
 //! the last.
 
 mod gradients;
+mod replay;
 mod speed;
 mod timing;
 
 pub use gradients::{Precision, fused_error, gradient_error};
+pub use replay::Experience;
 pub use speed::{Acting, Stages, Update, Work, actions_per_second, updates_per_second};
 pub use timing::{Timing, time};
 
