@@ -213,7 +213,7 @@ impl Training {
         if let Some((setting, starts)) = self.config.train.algorithm.learning_starts()
             && starts >= run.steps
         {
-            output.note(&format!(
+            output.warning(&format!(
                 "nothing will be learnt: learning starts after {} steps ({setting}), and the run has {}",
                 grouped(starts),
                 grouped(run.steps)

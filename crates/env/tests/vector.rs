@@ -230,6 +230,12 @@ fn continuous_actions_come_row_by_row() {
     vector.step(Actions::Continuous(&[0.25, 0.5, -1.0, 0.0]), rows.out()).unwrap();
     assert_eq!(rows.obs, [0.75, 0.0, -1.0, 0.0]);
     assert_eq!(vector.action_mask(1), Some([true, false].as_slice()), "masks pass the time limit");
+    assert_eq!(vector.final_mask(0), None, "no episode has been cut off");
+    for _ in 0..2 {
+        vector.step(Actions::Continuous(&[0.0; 4]), rows.out()).unwrap();
+    }
+    assert_eq!(vector.final_mask(0), Some([true, false].as_slice()));
+    assert_eq!(vector.final_mask(2), None);
 
     let error = vector.step(Actions::Discrete(&[0, 1]), rows.out()).unwrap_err();
     assert!(matches!(error, EnvError::ActionKind { given: "discrete", expected: "continuous" }));

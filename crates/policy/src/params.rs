@@ -79,9 +79,9 @@ impl ModuleVisitor for Reader<'_> {
 }
 
 /// What parameters are replaced by, one number after the other.
-pub struct Writer<'a>(From<'a>);
+pub struct Writer<'a>(Source<'a>);
 
-enum From<'a> {
+enum Source<'a> {
     /// What is left.
     Host(&'a [f32]),
     /// A vector where the parameters are, without autodiff, and how many of its numbers are written.
@@ -92,8 +92,8 @@ impl Writer<'_> {
     /// How many numbers are left.
     fn left(&self) -> usize {
         match &self.0 {
-            From::Host(rest) => rest.len(),
-            From::Device(flat, written) => flat.dims()[0] - written,
+            Source::Host(rest) => rest.len(),
+            Source::Device(flat, written) => flat.dims()[0] - written,
         }
     }
 }
@@ -103,12 +103,12 @@ impl ModuleMapper for Writer<'_> {
         let (id, old, mapper) = param.consume();
         let count = old.shape().num_elements();
         let new = match &mut self.0 {
-            From::Host(rest) => {
+            Source::Host(rest) => {
                 let (values, after) = rest.split_at(count);
                 *rest = after;
                 with_values(old, values)
             }
-            From::Device(flat, written) => {
+            Source::Device(flat, written) => {
                 let part = flat.clone().narrow(0, *written, count);
                 *written += count;
                 in_place_of(&old, part.reshape(old.dims()).cast(old.dtype()))
@@ -221,7 +221,7 @@ pub fn unflatten<P: Parameters>(mut module: P, flat: &[f32]) -> P {
 /// # Panics
 /// When `flat` is not as long as [`flatten`] of this module: that is a mistake in the caller.
 pub fn overwrite(module: &mut impl Parameters, flat: &[f32]) {
-    write_all(module, Writer(From::Host(flat)));
+    write_all(module, Writer(Source::Host(flat)));
 }
 
 /// [`overwrite`] by a vector such as [`vector`] makes, which is on the device already.
@@ -229,7 +229,7 @@ pub fn overwrite(module: &mut impl Parameters, flat: &[f32]) {
 /// # Panics
 /// As [`overwrite`].
 pub fn overwrite_with(module: &mut impl Parameters, flat: &Tensor<1>) {
-    write_all(module, Writer(From::Device(flat, 0)));
+    write_all(module, Writer(Source::Device(flat, 0)));
 }
 
 fn write_all(module: &mut impl Parameters, mut writer: Writer<'_>) {

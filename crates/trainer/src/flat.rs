@@ -75,10 +75,8 @@ impl Flat {
         if let Self::Device(numbers) = self {
             *self = Self::Host(on_host(numbers));
         }
-        match self {
-            Self::Host(numbers) => numbers,
-            Self::Device(_) => &mut [],
-        }
+        let Self::Host(numbers) = self else { unreachable!("they have just been brought here") };
+        numbers
     }
 
     /// All of them on the host, for the last time.
@@ -156,4 +154,36 @@ pub(crate) fn beside(neighbour: &Tensor<1>, numbers: Vec<f32>) -> Tensor<1> {
 /// The numbers of a vector.
 pub(crate) fn on_host(vector: &Tensor<1>) -> Vec<f32> {
     entries(vector.clone(), <[f32]>::to_vec)
+}
+
+#[cfg(test)]
+mod tests {
+    use elegante_policy::DeviceChoice;
+
+    use super::*;
+
+    #[test]
+    fn arithmetic_is_the_same_wherever_the_numbers_are() {
+        let device = DeviceChoice::Auto.open().unwrap();
+        let place = Tensor::<1>::zeros([1], &device);
+        let of = |numbers: &[f32], on_device: bool| match on_device {
+            false => Flat::Host(numbers.to_vec()),
+            true => Flat::Device(beside(&place, numbers.to_vec()).into()),
+        };
+        let kinds = [[false, false], [false, true], [true, false], [true, true]];
+        for [ours, theirs] in kinds {
+            let with = |numbers: &[f32]| of(numbers, theirs);
+            let mut x = of(&[1.0, -2.0], ours);
+            x.add(with(&[0.5, 4.0]));
+            assert_eq!(*x.numbers(), [1.5, 2.0]);
+            x.scale(-2.0);
+            x.append(with(&[7.0]));
+            assert_eq!(*x.numbers(), [-3.0, -4.0, 7.0]);
+            x.approach(&with(&[1.0, 0.0, -1.0]), 0.25);
+            assert_eq!(*x.numbers(), [0.0, -1.0, 1.0]);
+            x.approach(&with(&[5.0, 6.0, 7.0]), 0.0);
+            assert_eq!(x.numbers_mut(), [5.0, 6.0, 7.0]);
+            assert_eq!(x.into_numbers(), [5.0, 6.0, 7.0]);
+        }
+    }
 }

@@ -174,11 +174,14 @@ impl<M: Parameters + Clone> Learner<M> {
         }
         if !fine {
             // The square of a finite gradient overflows when it is absurd, as does an absurd step.
-            let new = std::mem::replace(&mut self.flat, Flat::of(&self.module));
-            for (what, numbers) in
-                [("second moment", self.optimizer.second()), ("new weight", new.numbers())]
-            {
-                numbers.iter().try_for_each(|&x| finite(what, f64::from(x)).map(drop))?;
+            let all =
+                [("second moment", self.optimizer.second()), ("new weight", self.parameters())];
+            let bad = all.into_iter().try_for_each(|(what, numbers)| {
+                numbers.iter().try_for_each(|&x| finite(what, f64::from(x)).map(drop))
+            });
+            if let Err(error) = bad {
+                self.flat = Flat::of(&self.module);
+                return Err(error);
             }
         }
         self.flat.put(&mut self.module);

@@ -34,7 +34,7 @@ static PROMISES: Promises = Promises(Mutex::new(Vec::new()));
 
 impl Promises {
     /// Speaks for so much, if there is so much of what is free for which nobody else has.
-    fn make(&self, whole: u64, free: Option<u64>) -> Result<Promise, u64> {
+    fn make(&self, whole: u64, free: impl FnOnce() -> Option<u64>) -> Result<Promise, u64> {
         // A list of numbers is in order whoever panicked.
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut spoken_for = 0u64;
@@ -44,7 +44,7 @@ impl Promises {
             spoken_for = spoken_for.saturating_add(bytes);
             left.is_some()
         });
-        match free.map(|free| free.saturating_sub(spoken_for)) {
+        match free().map(|free| free.saturating_sub(spoken_for)) {
             Some(free) if whole > free => Err(free),
             _ => {
                 let left = Arc::new(AtomicU64::new(whole));
@@ -92,11 +92,11 @@ impl Wanted {
             return Err(self.refused(allowed, true));
         }
         let whole = self.bytes.saturating_mul(COPIES);
-        PROMISES.make(whole, available()).map_err(|free| self.refused(free, false))
+        PROMISES.make(whole, available).map_err(|free| self.refused(free, false))
     }
 
     /// That there is not so much memory.
-    pub(crate) fn refused(self, limit: u64, by_setting: bool) -> TrainError {
+    fn refused(self, limit: u64, by_setting: bool) -> TrainError {
         let Self { setting: (setting, capacity), transitions, bytes, .. } = self;
         let each = (bytes / transitions.max(1) as u64).max(1);
         let fit = limit / if by_setting { each } else { each.saturating_mul(COPIES) };
@@ -177,18 +177,18 @@ mod tests {
     #[test]
     fn what_is_promised_is_not_there_for_others_until_it_is_given_back() {
         let promises = Promises(Mutex::new(Vec::new()));
-        let first = promises.make(60, Some(100)).unwrap();
-        assert_eq!(promises.make(41, Some(100)).unwrap_err(), 40);
-        let second = promises.make(40, Some(100)).unwrap();
+        let first = promises.make(60, || Some(100)).unwrap();
+        assert_eq!(promises.make(41, || Some(100)).unwrap_err(), 40);
+        let second = promises.make(40, || Some(100)).unwrap();
         // What has been taken is missing from what is free, and would be counted twice.
         first.taken(50);
-        assert_eq!(promises.make(1, Some(50)).unwrap_err(), 0);
+        assert_eq!(promises.make(1, || Some(50)).unwrap_err(), 0);
         drop(second);
-        drop(promises.make(40, Some(50)).unwrap());
+        drop(promises.make(40, || Some(50)).unwrap());
         drop(first);
-        promises.make(100, Some(100)).unwrap();
+        promises.make(100, || Some(100)).unwrap();
         // Who does not know what there is refuses nothing.
-        promises.make(u64::MAX, None).unwrap();
+        promises.make(u64::MAX, || None).unwrap();
     }
 
     #[test]

@@ -190,12 +190,12 @@ impl ReplayBuffer {
     /// When there is not so much.
     pub(crate) fn reserve(&mut self, steps: usize) -> Result<(), TryReserveError> {
         let most = steps.div_ceil(self.lanes).min(self.slots) * self.lanes;
-        let (width, actions) = (self.width, most * self.head.dims());
-        reserve(&mut self.observations, most * width)?;
+        let (width, actions) = (self.width, most.saturating_mul(self.head.dims()));
+        reserve(&mut self.observations, most.saturating_mul(width))?;
         reserve(&mut self.rewards, most)?;
         reserve(&mut self.endings, most)?;
         if !(self.valid.is_empty() && self.latest.1.is_empty()) {
-            reserve(&mut self.valid, most * self.head.choices())?;
+            reserve(&mut self.valid, most.saturating_mul(self.head.choices()))?;
         }
         match &mut self.actions {
             ActionBatch::Discrete(all) => reserve(all, actions),
@@ -225,6 +225,14 @@ impl ReplayBuffer {
     pub(crate) fn stand(&mut self, observations: &[f32], valid: Vec<bool>) {
         self.latest.0.copy_from_slice(observations);
         self.latest.1 = valid;
+        if !self.latest.1.is_empty() {
+            self.keep_masks();
+        }
+    }
+
+    /// From the first mask on there is one for every step; whatever came before allowed everything.
+    fn keep_masks(&mut self) {
+        self.valid.resize(self.len() * self.head.choices(), true);
     }
 
     /// One step of every lane from where it [stood](Self::stand).
@@ -243,9 +251,9 @@ impl ReplayBuffer {
         put(&mut self.rewards, first, &rewards);
         put(&mut self.endings, first, endings);
         let masks = std::mem::take(&mut self.latest.1);
-        if !(masks.is_empty() && self.valid.is_empty()) {
-            // Whatever came before the first mask allowed everything.
-            self.valid.resize(self.len() * choices, true);
+        let cut_off = finals.iter().any(|(_, last)| !last.valid.is_empty());
+        if cut_off || !(masks.is_empty() && self.valid.is_empty()) {
+            self.keep_masks();
             let masks = if masks.is_empty() { vec![true; self.lanes * choices] } else { masks };
             put(&mut self.valid, first * choices, &masks);
         }

@@ -1,6 +1,6 @@
 //! The training environments of a run, in the middle of their episodes.
 
-use elegante_env::{AnyEnv, Ending, VecEnv, VectorEnv, state};
+use elegante_env::{AnyEnv, Ending, EnvError, VecEnv, VectorEnv, state};
 use elegante_policy::{ActionBatch, ActionHead};
 
 use crate::{
@@ -78,7 +78,11 @@ impl World {
     pub(crate) fn finals(&self, head: &ActionHead) -> Result<Vec<(usize, Final)>, TrainError> {
         let finals = self.truncated().map(|(lane, observation)| {
             let valid = mask_rows([self.env.final_mask(lane)], head.choices())?;
-            head.check_mask(&valid)?;
+            head.check_mask(&valid).map_err(|_| {
+                EnvError::custom(format!(
+                    "lane {lane}: the state in which its episode was cut off, from before the reset, allows no action; nothing is lost by `None` there, which allows all"
+                ))
+            })?;
             Ok((lane, Final { observation: observation.to_vec(), valid }))
         });
         finals.collect()
@@ -132,7 +136,7 @@ pub(crate) fn of_length<T: serde::de::DeserializeOwned>(
 
 #[cfg(test)]
 mod tests {
-    use elegante_env::{BoxSpace, Discrete, Env, EnvError, Reset, Space, Step, TimeLimit};
+    use elegante_env::{BoxSpace, Discrete, Env, Reset, Space, Step, TimeLimit};
 
     use super::*;
 
@@ -209,6 +213,6 @@ mod tests {
             world.step(&ActionBatch::Discrete(vec![time % 2; 2]), 0).unwrap();
         }
         let error = world.finals(&ActionHead::Categorical { n: 2 }).unwrap_err();
-        assert!(error.to_string().contains("mask"), "{error}");
+        assert!(error.to_string().contains("lane 0: the state in which"), "{error}");
     }
 }

@@ -33,11 +33,13 @@ impl<E: DynEnv> VecEnv<E> {
                 )));
             }
         }
+        let masked = action_space.mask_len().unwrap_or(0);
         Ok(Self {
             shape: Shape::new(envs.len(), observation_space, action_space)?,
             tallies: vec![Tally::default(); envs.len()],
             finished: Vec::with_capacity(envs.len()),
-            final_masks: vec![Vec::new(); envs.len()],
+            // Made now, since a step allocates nothing.
+            final_masks: envs.iter().map(|_| Vec::with_capacity(masked)).collect(),
             envs,
         })
     }

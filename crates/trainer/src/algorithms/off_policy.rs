@@ -16,7 +16,7 @@ use crate::{
     checkpoint::Checkpoint,
     crew::Crew,
     inspect::Inspected,
-    memory::{Promise, Wanted},
+    memory::{Promise, Wanted, size},
     metrics::{Episode, Means},
     replay_buffer::{Draw, ReplayBuffer, Transitions},
     schedule::Left,
@@ -179,8 +179,10 @@ impl<A: Agent> OffPolicy<A> {
         let Setup { envs, policy, guard, seed, steps, threads, .. } = setup;
         let (lanes, width) = (envs.len(), policy.observation);
         let (_, capacity) = replaying.buffer_size;
-        // A run never fills more than it has steps.
-        let transitions = capacity.min(usize::try_from(steps).unwrap_or(usize::MAX)).max(lanes);
+        // A run never fills more than it has steps, and those of a round are all made.
+        let round = replaying.train_freq.saturating_mul(lanes).max(1);
+        let steps = usize::try_from(steps).unwrap_or(usize::MAX);
+        let transitions = capacity.min(steps.div_ceil(round).saturating_mul(round)).max(lanes);
         let world = World::new(envs, seed, width)?;
         let masks = world.masks(agent.head())?;
         let kinds = (replaying.priorities.is_some(), !masks.is_empty());
@@ -191,7 +193,13 @@ impl<A: Agent> OffPolicy<A> {
         let alpha = replaying.priorities.map(|[alpha, _]| alpha);
         let mut buffer = ReplayBuffer::new(capacity, lanes, width, agent.head(), alpha);
         buffer.stand(&world.out.observations, masks);
-        buffer.reserve(transitions).map_err(|_| wanted.refused(0, false))?;
+        buffer.reserve(transitions).map_err(|_| {
+            let (setting, _) = setting;
+            let takes = size(bytes);
+            TrainError::Unsupported(format!(
+                "{setting}: the system refuses the {takes} that a replay buffer of {transitions} transitions takes"
+            ))
+        })?;
         let streams = (0..lanes).map(|lane| stream(seed, Purpose::Action, lane as u64)).collect();
         let drawing = stream(seed, Purpose::Replay, 0);
         let crew = Crew::new(threads);

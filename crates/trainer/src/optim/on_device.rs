@@ -56,7 +56,7 @@ impl OnDevice {
             (parameters.clone().into_tensor(&self.second), self.second.clone(), self.epsilon);
         let squares = gradient.clone().square().sum();
         let g = match longest > 0.0 {
-            true => gradient * (squares.clone().sqrt().recip() * longest).clamp_max(1.0),
+            true => gradient * (squares.clone().sqrt().clamp_min(longest).recip() * longest),
             false => gradient,
         };
         let new = match &mut self.rule {

@@ -137,7 +137,8 @@ impl ReplayBuffer {
                 priorities.tree.set(row, priority);
             }
         }
-        self.reserve(reserved).map_err(|_| foreign("does not fit in memory"))
+        let full = |_| TrainError::Checkpoint("its replay buffer does not fit into memory".into());
+        self.reserve(reserved).map_err(full)
     }
 
     /// The actions in it, as many as there are rows.

@@ -231,3 +231,35 @@ fn the_memory_told_is_the_memory_taken() {
         assert_eq!(clocks.buffer.taken(), told);
     }
 }
+
+#[test]
+fn the_first_mask_of_all_may_be_where_an_episode_is_cut_off() {
+    let values = ActionValues { n: 5, dueling: false, quantiles: 1 };
+    let head = ActionHead::EpsilonGreedy { values, epsilon: 0.0 };
+    let new = || ReplayBuffer::new(8, 1, 1, &head, None);
+    let mut buffer = new();
+    let only_last: Vec<bool> = (0..5).map(|a| a == 4).collect();
+    buffer.stand(&[0.0], Vec::new());
+    buffer.push(&ActionBatch::Discrete(vec![0]), &[0.0], &[None], Vec::new());
+    buffer.stand(&[1.0], Vec::new());
+    let last = Final { observation: vec![2.0], valid: only_last.clone() };
+    let cut = [Some(Ending::Truncated)];
+    buffer.push(&ActionBatch::Discrete(vec![0]), &[0.0], &cut, vec![(0, last)]);
+    buffer.stand(&[0.0], Vec::new());
+    let mut checkpoint = Checkpoint::new(State::default());
+    buffer.save(&mut checkpoint);
+    let mut back = new();
+    back.restore(&mut checkpoint).unwrap();
+    assert_eq!(back, buffer);
+    // Nor need any state have had one before a lane is cut off by hand.
+    let mut by_hand = new();
+    by_hand.stand(&[0.0], Vec::new());
+    by_hand.push(&ActionBatch::Discrete(vec![0]), &[0.0], &[None], Vec::new());
+    by_hand.stand(&[2.0], only_last.clone());
+    by_hand.cut(0);
+    for buffer in [buffer, by_hand] {
+        let drawn = buffer.draw(&draw(50, 1), 0, &mut EnvRng::new(1));
+        let at = drawn.next_observations.iter().position(|next| *next == 2.0).unwrap();
+        assert_eq!(drawn.next_valid[5 * at..5 * at + 5], only_last);
+    }
+}
