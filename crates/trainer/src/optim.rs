@@ -109,8 +109,8 @@ impl Optimizer {
     }
 
     /// One step of `parameters` down their gradient, which is scaled to the norm `longest` if it is longer (0:
-    /// never). Returns the norm from before, and whether every parameter and every running mean is finite; with
-    /// a norm that is not, the parameters stay.
+    /// never). Returns the norm from before, and whether every parameter and every running mean is finite for
+    /// sure; with a norm that is not, the parameters stay.
     pub(crate) fn step(
         &mut self,
         parameters: &mut Flat,

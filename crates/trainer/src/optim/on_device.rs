@@ -73,7 +73,7 @@ impl OnDevice {
                 θ - g * learning_rate / (self.second.clone().sqrt() + ε)
             }
         };
-        // A sum is finite where all its terms are, or else something is absurd anyway.
+        // Where a sum is not finite a term may not be: the caller then looks at each.
         let said = [squares, new.clone().sum(), self.second.clone().sum()];
         let [squares, θ, v] = entries_of_all(said, |said| said.map(|x| x[0]));
         if squares.is_finite() {
