@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::machine::{Machine, SIDE, Work, best};
+
 /// One of so many has to be zeros for copies of the others to be worth it.
 pub(super) const SHARE: usize = 8;
 /// Rows between two looks whether there are still enough columns of zeros.
@@ -54,43 +56,149 @@ impl Live {
         self.few.as_ref().map_or(self.all, Vec::len)
     }
 
+    /// The one in the place of the i-th of those that do.
+    fn place(&self, i: usize) -> usize {
+        self.few.as_ref().map_or(i, |few| few[i])
+    }
+
     /// Of `m`, these rows and those columns alone.
     pub(super) fn of<'a>(&self, m: &'a [f32], columns: &Self) -> Cow<'a, [f32]> {
-        if self.few.is_none() && columns.few.is_none() {
-            return Cow::Borrowed(m);
-        }
-        let mut picked = Vec::with_capacity(self.count() * columns.count());
-        for i in 0..self.count() {
-            let row = self.few.as_ref().map_or(i, |rows| rows[i]);
-            let row = &m[row * columns.all..][..columns.all];
-            match &columns.few {
-                Some(columns) => picked.extend(columns.iter().map(|&column| row[column])),
-                None => picked.extend_from_slice(row),
+        match &columns.few {
+            Some(few) => best(Picked { from: m, rows: self, columns: columns.all, few }).into(),
+            None if self.few.is_none() => m.into(),
+            None => {
+                let mut picked = Vec::with_capacity(self.count() * columns.all);
+                for i in 0..self.count() {
+                    picked.extend_from_slice(&m[self.place(i) * columns.all..][..columns.all]);
+                }
+                picked.into()
             }
         }
-        Cow::Owned(picked)
     }
 
     /// A matrix with `picked` in these rows and those columns, and zeros in the others.
     pub(super) fn among_zeros(&self, picked: Vec<f32>, columns: &Self) -> Vec<f32> {
-        if self.few.is_none() && columns.few.is_none() {
-            return picked;
-        }
-        let mut m = vec![0.0; self.all * columns.all];
-        for (i, picked) in picked.chunks_exact(columns.count().max(1)).enumerate() {
-            let row = self.few.as_ref().map_or(i, |rows| rows[i]);
-            let row = &mut m[row * columns.all..][..columns.all];
-            match &columns.few {
-                Some(columns) => columns.iter().zip(picked).for_each(|(&i, x)| row[i] = *x),
-                None => row.copy_from_slice(picked),
+        match &columns.few {
+            Some(few) => best(Spread { from: &picked, rows: self, columns: columns.all, few }),
+            None if self.few.is_none() => picked,
+            None => {
+                let mut m = vec![0.0; self.all * columns.all];
+                for (i, picked) in picked.chunks_exact(columns.all.max(1)).enumerate() {
+                    m[self.place(i) * columns.all..][..columns.all].copy_from_slice(picked);
+                }
+                m
             }
         }
+    }
+}
+
+/// Brings some rows and a few of so many columns of `from` together.
+#[derive(Clone)]
+struct Picked<'a> {
+    from: &'a [f32],
+    rows: &'a Live,
+    columns: usize,
+    few: &'a [usize],
+}
+
+impl Work for Picked<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, machine: M) -> Vec<f32> {
+        let Self { from, rows, columns, few } = self;
+        let (eights, size) = (eights(few), rows.count() * few.len());
+        // Eight at a time are written, and those too many written over by the next.
+        let mut picked = vec![0.0; size + SIDE];
+        for i in 0..rows.count() {
+            let row = with_room(&from[rows.place(i) * columns..], columns);
+            let mut to = &mut picked[i * few.len()..];
+            for eight in &eights {
+                let x = row[eight.first..].first_chunk().expect("room for eight");
+                *to.first_chunk_mut().expect("room for eight") =
+                    machine.permuted(x, &eight.together, &[u32::MAX; SIDE]);
+                to = &mut to[eight.count..];
+            }
+        }
+        picked.truncate(size);
+        picked
+    }
+}
+
+/// Brings them back to where they were, with zeros for all others.
+#[derive(Clone)]
+struct Spread<'a> {
+    from: &'a [f32],
+    rows: &'a Live,
+    columns: usize,
+    few: &'a [usize],
+}
+
+impl Work for Spread<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, machine: M) -> Vec<f32> {
+        let Self { from, rows, columns, few } = self;
+        let (eights, size) = (eights(few), rows.all * columns);
+        let mut m = Vec::with_capacity(size);
+        let mut row = vec![0.0; columns.next_multiple_of(SIDE)];
+        for i in 0..rows.count() {
+            m.resize(rows.place(i) * columns, 0.0);
+            let mut from = &*with_room(&from[i * few.len()..], few.len());
+            for eight in &eights {
+                let x = from.first_chunk().expect("room for eight");
+                *row[eight.first..].first_chunk_mut().expect("a multiple of eight") =
+                    machine.permuted(x, &eight.apart, &eight.kept);
+                from = &from[eight.count..];
+            }
+            m.extend_from_slice(&row[..columns]);
+        }
+        m.resize(size, 0.0);
         m
     }
 }
 
+/// Eight columns beside each other, of which some count.
+#[derive(Default)]
+struct Eight {
+    first: usize,
+    /// How many do.
+    count: usize,
+    /// Those that do, and then any.
+    together: [u32; SIDE],
+    /// For each of the eight, which of those together it is, and the bits that it keeps of it: all, or none.
+    apart: [u32; SIDE],
+    kept: [u32; SIDE],
+}
+
+/// All eights in which one of `few` is.
+fn eights(few: &[usize]) -> Vec<Eight> {
+    let mut eights: Vec<Eight> = Vec::new();
+    for column in few {
+        let (first, j) = (column - column % SIDE, column % SIDE);
+        if eights.last().is_none_or(|last| last.first != first) {
+            eights.push(Eight { first, ..Eight::default() });
+        }
+        let eight = eights.last_mut().expect("there is one now");
+        (eight.together[eight.count], eight.apart[j]) = (j as u32, eight.count as u32);
+        eight.kept[j] = u32::MAX;
+        eight.count += 1;
+    }
+    eights
+}
+
+/// At least the first `count` numbers of `from`, with eight more behind them, whatever they are.
+fn with_room(from: &[f32], count: usize) -> Cow<'_, [f32]> {
+    if from.len() >= count + SIDE {
+        return from.into();
+    }
+    [&from[..count], &[0.0; SIDE]].concat().into()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::machine::every_way;
     use super::*;
 
     #[test]
@@ -115,6 +223,35 @@ mod tests {
         assert_eq!(rows.among_zeros(numbers.clone(), &columns), back);
         assert_eq!(all[0].among_zeros(vec![7.0; 6], &columns)[..5], [o, 7.0, o, 7.0, o]);
         assert_eq!(Live::rows(&numbers, 2).among_zeros(numbers.clone(), &Live::all(2)), numbers);
+    }
+
+    #[test]
+    fn what_is_picked_comes_back_to_its_place_in_every_way() {
+        let number = |i: usize| if i.is_multiple_of(5) { -0.0 } else { i as f32 };
+        for columns in [1, 7, 8, 9, 24, 35] {
+            for step in [1, 2, 3, 11] {
+                let few: Vec<_> = (step / 3..columns).step_by(step).collect();
+                for rows in [Live::all(4), Live { all: 4, few: Some(vec![0, 2, 3]) }] {
+                    let (rows, few) = (&rows, &few[..]);
+                    let m: Vec<_> = (0..4 * columns).map(number).collect();
+                    let place = |(i, j): (usize, usize)| rows.place(i) * columns + few[j];
+                    let places: Vec<_> = (0..rows.count())
+                        .flat_map(|i| (0..few.len()).map(move |j| (i, j)))
+                        .map(place)
+                        .collect();
+                    let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                    let expected: Vec<_> = places.iter().map(|at| m[*at]).collect();
+                    for (way, picked) in every_way(&Picked { from: &m, rows, columns, few }) {
+                        assert_eq!(bits(&picked), bits(&expected), "{way}, {columns}, {few:?}");
+                    }
+                    let mut back = vec![0.0; m.len()];
+                    places.iter().for_each(|at| back[*at] = m[*at]);
+                    for (way, m) in every_way(&Spread { from: &expected, rows, columns, few }) {
+                        assert_eq!(bits(&m), bits(&back), "{way}, {columns}, {few:?}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

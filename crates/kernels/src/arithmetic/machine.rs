@@ -44,6 +44,16 @@ pub(crate) trait Machine: Copy {
         }
         turned
     }
+
+    /// Of eight numbers those that `order` names, all of it below 8, with the bits that `mask` has.
+    #[inline(always)]
+    fn permuted(self, x: &[f32; SIDE], order: &[u32; SIDE], mask: &[u32; SIDE]) -> [f32; SIDE] {
+        let mut permuted = [0.0; SIDE];
+        for i in 0..SIDE {
+            permuted[i] = f32::from_bits(x[order[i] as usize % SIDE].to_bits() & mask[i]);
+        }
+        permuted
+    }
 }
 
 /// Rows and columns of a square that is turned at once.
@@ -177,6 +187,12 @@ impl Machine for V3 {
         ];
         cast(turned)
     }
+
+    #[inline(always)]
+    fn permuted(self, x: &[f32; SIDE], order: &[u32; SIDE], mask: &[u32; SIDE]) -> [f32; SIDE] {
+        let permuted = self.avx2._mm256_permutevar8x32_ps(cast(*x), cast(*order));
+        cast(self.avx._mm256_and_ps(permuted, cast(*mask)))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -198,6 +214,11 @@ impl Machine for V4 {
     #[inline(always)]
     fn turned(self, square: Square) -> Square {
         self.eight().turned(square)
+    }
+
+    #[inline(always)]
+    fn permuted(self, x: &[f32; SIDE], order: &[u32; SIDE], mask: &[u32; SIDE]) -> [f32; SIDE] {
+        self.eight().permuted(x, order, mask)
     }
 }
 
