@@ -300,6 +300,11 @@ impl Agent for Sac {
 
     fn tell_variation(&mut self, means: &mut Means) {
         self.critics.online.tell_variation(means);
+        // Of the others' nobody is told, but the next update's are to be counted from here too.
+        self.actor.variation.take();
+        if let Some(temperature) = &mut self.temperature {
+            temperature.variation.take();
+        }
     }
 
     fn learning_rate(&self, at: Left) -> f64 {

@@ -267,6 +267,8 @@ impl Agent for Td3 {
 
     fn tell_variation(&mut self, means: &mut Means) {
         self.critics.online.tell_variation(means);
+        // Of the actor's nobody is told, but the next update's are to be counted from here too.
+        self.actor.variation.take();
     }
 
     fn learning_rate(&self, at: Left) -> f64 {

@@ -17,7 +17,9 @@ fn told(updates: &[UpdateMetrics]) -> Vec<String> {
 fn resumed_at_any_update_a_run_is_the_same_to_the_last_bit() {
     for mut variant in variants().into_iter().chain(replaying()).chain(judged()) {
         variant.config.run.eval_every = 100;
-        let whole = finish(&mut variant.trainer());
+        let mut uninterrupted = variant.trainer();
+        let whole = finish(&mut uninterrupted);
+        let last = uninterrupted.checkpoint().unwrap();
         assert!(whole.updates.len() >= 4 && whole.evaluations.len() >= 3, "{}", variant.name);
         let mut interrupted = variant.trainer();
         for updates in 1..whole.updates.len() {
@@ -38,6 +40,8 @@ fn resumed_at_any_update_a_run_is_the_same_to_the_last_bit() {
             assert_eq!(told(&rest.updates), told(&whole.updates[updates..]), "{name}");
             assert_eq!(rest.policy, whole.policy, "{name}, after {updates} updates");
             assert!(whole.evaluations.ends_with(&rest.evaluations), "{name}");
+            // Of what is only kept for later, too.
+            assert!(resumed.checkpoint().unwrap() == last, "{name}, after {updates} updates");
         }
     }
 }
