@@ -215,9 +215,13 @@ const INTERRUPTED: i32 = crate::exit::INTERRUPTED as i32;
 /// The last thing that a failed process said, or else how it ended.
 fn reason(said: &str, status: ExitStatus) -> String {
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    let error = lines.iter().rfind(|line| line.starts_with("error: ") || line.contains("panicked"));
-    match error.or(lines.last()) {
-        Some(line) => line.trim_start_matches("error: ").to_owned(),
+    let told = |line: &&str| line.starts_with("error: ") || line.contains(" panicked at ");
+    match lines.iter().rposition(told).or(lines.len().checked_sub(1)) {
+        // Why a thread panicked is in the line after the one that says where.
+        Some(at) if lines[at].contains(" panicked at ") => {
+            lines[at..lines.len().min(at + 2)].join(" ")
+        }
+        Some(at) => lines[at].trim_start_matches("error: ").to_owned(),
         None => format!("its process ended without a word, {status}"),
     }
 }
@@ -242,4 +246,25 @@ pub(crate) fn command(
     command.args(["--worker", &threads, "--json"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     Ok(command)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[test]
+    fn what_failed_is_told_with_its_reason() {
+        let told = |said: &str| reason(said, ExitStatus::from_raw(1 << 8));
+        assert_eq!(told("warning: slow\nerror: lane 0: NaN\n\nhint\n"), "lane 0: NaN");
+        let panic = "\nthread 'main' (7) panicked at src/main.rs:49:109:\nindex out of bounds: the len is 0\nstack:\n";
+        assert_eq!(
+            told(panic),
+            "thread 'main' (7) panicked at src/main.rs:49:109: index out of bounds: the len is 0"
+        );
+        assert_eq!(told("thread 'x' panicked at a.rs:1:1:"), "thread 'x' panicked at a.rs:1:1:");
+        assert_eq!(told("something else\n"), "something else");
+        assert!(told(" \n").starts_with("its process ended without a word"));
+    }
 }
