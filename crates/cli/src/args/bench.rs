@@ -10,7 +10,11 @@ use super::{count, training::Kernels};
 /// minibatches of 64, 256 and 2048 steps, with fused operations and without, and a whole training of
 /// 20,000 steps with the environment's preset: on every device that is compiled in, the machine's name
 /// above. Times are medians over several turns. The figures come with a warning when the machine is busy
-/// with something else, or when they vary too much to be compared. It takes less than half a minute.
+/// with something else, or when they vary too much to be compared.
+///
+/// With networks of the presets' size it takes less than half a minute. Of what takes longer than its share
+/// of that, one call is timed, however long it takes, and a training is left out when its first update
+/// alone would take far longer.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,7 +38,8 @@ pub(crate) struct BenchArgs {
     /// How the CPU rounds [default: fastest]
     #[arg(long, value_name = "K")]
     pub(crate) kernels: Option<Kernels>,
-    /// Spend five seconds at most: for a first look, not for figures to compare
+    /// Spend five seconds at most, or what single calls take with large networks: for a first look, not for
+    /// figures to compare
     #[arg(long)]
     pub(crate) quick: bool,
     /// Print one JSON object a line, for machines

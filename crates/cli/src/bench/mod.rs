@@ -31,18 +31,16 @@ pub(crate) fn run(
     }
     let config = configuration(&args, program)?;
     let devices = devices(&args.device)?;
-    let plan = Plan::new(config, &devices, args.quick, program)?;
+    let plan = Plan::new(config, &devices, &args, program)?;
     let mut told = Told::new(args.json, load);
     told.machine(&plan, output)?;
-    plan.environment(&mut |measured| told.measured(&measured, output))?;
+    plan.environment(&mut |found| told.found(&found, output))?;
     for device in devices {
         match plan.opens(device) {
             Ok(opened) => {
                 told.device(&opened, &plan, output)?;
-                plan.device(device, &mut |measured| told.measured(&measured, output))?;
+                plan.device(device, &mut |found| told.found(&found, output))?;
             }
-            // Whoever names a device wants to know that it does not work, and nothing else.
-            Err(error) if !args.device.is_empty() => return Err(error.into()),
             Err(error) => told.unusable(device, &error, output)?,
         }
     }

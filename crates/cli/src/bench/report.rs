@@ -5,13 +5,13 @@ use std::io;
 use elegante::{DeviceChoice, PolicyError, experiment::json_line};
 use serde::Serialize;
 
-use super::measure::{Measured, Opened, Plan};
+use super::measure::{Found, Measured, Opened, Plan, Skipped};
 use crate::{
     exit::Outcome,
     machine::Machine,
     output::Output,
     program::Program,
-    text::{duration, rate, span},
+    text::{duration, grouped, rate, span},
 };
 
 /// Beyond this share of the cores, others are at work on the machine.
@@ -68,7 +68,7 @@ impl Told {
         self.cores = machine.cores;
         let (env, hidden) = (&plan.config.env, &plan.policy.network.hidden);
         if self.json {
-            let (load, threads) = (self.load, plan.threads());
+            let (load, threads) = (self.load, plan.threads);
             let here = Here { machine: &machine, load, env, hidden, threads };
             return output.line(&json_line("machine", &here));
         }
@@ -89,7 +89,7 @@ impl Told {
         }
         let hardware = opened.hardware.iter().map(|name| format!(", {name}")).collect::<String>();
         let layers: Vec<_> = plan.policy.network.hidden.iter().map(ToString::to_string).collect();
-        let threads = plan.threads();
+        let threads = plan.threads;
         let threads = format!("{threads} thread{}", if threads == 1 { "" } else { "s" });
         let networks = format!("networks {}, {threads}", layers.join("×"));
         self.head(&format!("device {}{hardware}, {networks}", opened.device), output)
@@ -121,15 +121,33 @@ impl Told {
         output.line(&format!("\n{}", output.paint.bold(&columns)))
     }
 
-    /// A measurement.
-    pub(super) fn measured(&mut self, m: &Measured, output: &mut Output) -> io::Result<()> {
+    /// A measurement, or why there is none.
+    pub(super) fn found(&mut self, found: &Found, output: &mut Output) -> io::Result<()> {
+        match found {
+            Found::Measured(measured) => self.measured(measured, output),
+            Found::Skipped(skipped) => self.skipped(skipped, output),
+        }
+    }
+
+    fn skipped(&mut self, s: &Skipped, output: &mut Output) -> io::Result<()> {
+        self.composed |= !s.fused;
+        if self.json {
+            return output.line(&json_line("skipped", s));
+        }
+        let name = format!("{} {}{}", s.section, s.name, how(s.fused));
+        let (update, budget) = (span(s.update_seconds), span(s.budget_seconds));
+        let why = format!("skipped: an update would take about {update}, not {budget}");
+        output.line(&format!("  {name:<44}  {why}"))
+    }
+
+    fn measured(&mut self, m: &Measured, output: &mut Output) -> io::Result<()> {
         let section = if m.section == "environment" { "" } else { m.section };
-        let what = if m.fused { "" } else { ", not fused" };
-        let name = format!("{section} {}{what}", m.name);
+        let steps = m.steps.map(|steps| format!(", {} steps", grouped(steps as u64)));
+        let name = format!("{section} {}{}{}", m.name, steps.unwrap_or_default(), how(m.fused));
         let name = name.trim();
         self.measured += 1;
         self.composed |= !m.fused;
-        if m.spread > UNSTEADY {
+        if m.spread.is_some_and(|spread| spread > UNSTEADY) {
             let on = m.device.iter().map(|device| format!(" on {device}")).collect::<String>();
             self.unsteady.push(format!("{name}{on}"));
         }
@@ -138,11 +156,7 @@ impl Told {
         }
         let (time, least) = (duration(m.seconds), duration(m.least_seconds));
         let unit = format!("{}s/s", m.unit);
-        // Of a single turn nothing is known.
-        let spread = match m.turns {
-            1 => "–".to_owned(),
-            _ => format!("{:.0} %", 100.0 * m.spread),
-        };
+        let spread = m.spread.map_or("–".to_owned(), |spread| format!("{:.0} %", 100.0 * spread));
         let rate = rate(m.per_second);
         output.line(&format!("  {name:<44}{time:>10}{least:>10}{rate:>14} {unit:<15}{spread:>7}"))
     }
@@ -162,7 +176,7 @@ impl Told {
         } else {
             let off = if self.composed { "; not fused: by burn's own operations" } else { "" };
             output.line(&format!(
-                "\ntime: median of several turns; spread: of the middle half of them{off}\nin {}",
+                "\ntime: median of the turns; spread: of the middle half of them, – where there is one{off}\nin {}",
                 span(seconds)
             ))?;
         }
@@ -189,6 +203,11 @@ impl Told {
         });
         load.into_iter().chain(unsteady).collect()
     }
+}
+
+/// By which operations something was computed, after its name.
+fn how(fused: bool) -> &'static str {
+    if fused { "" } else { ", not fused" }
 }
 
 #[cfg(test)]

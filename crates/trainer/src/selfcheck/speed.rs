@@ -49,6 +49,7 @@ impl Work {
 #[derive(Clone, Debug)]
 pub struct Acting {
     policy: Policy,
+    on_host: bool,
     observations: Vec<f32>,
     lanes: Vec<usize>,
 }
@@ -60,7 +61,8 @@ impl Acting {
     /// When the device does not work or can't hold the network.
     pub fn new(device: DeviceChoice, work: &Work) -> Result<Self, TrainError> {
         let policy = work.policy.init(&mut EnvRng::new(1), &device.open()?)?;
-        Ok(Self { policy, observations: work.observations(), lanes: (0..work.rows).collect() })
+        let (observations, lanes) = (work.observations(), (0..work.rows).collect());
+        Ok(Self { policy, on_host: device.on_host(), observations, lanes })
     }
 
     /// The most probable action for every observation, all of them in one forward pass, from the host and
@@ -74,12 +76,25 @@ impl Acting {
         std::hint::black_box(self.policy.to_env(said.mode()?));
         Ok(())
     }
+
+    /// How long [`run`](Self::run) takes, as [`time`] measures it.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn time(&self, budget: Duration) -> Result<Timing, TrainError> {
+        // A GPU compiles its kernels the first time, which may be beyond the budget.
+        if !self.on_host {
+            self.run()?;
+        }
+        time(budget, || self.run())
+    }
 }
 
 /// A minibatch of PPO, and a policy and a value network to learn from it.
 #[derive(Clone, Debug)]
 pub struct Update {
     config: PpoConfig,
+    on_host: bool,
     learner: Learner<ActorCritic>,
     rollout: Rollout,
     targets: Targets,
@@ -110,7 +125,7 @@ impl Update {
     /// When the device does not work or can't hold the networks.
     pub fn new(device: DeviceChoice, work: &Work, threads: usize) -> Result<Self, TrainError> {
         let config = PpoConfig { entropy_coef: 0.01, ..PpoConfig::default() };
-        let shard = shard(device);
+        let (shard, on_host) = (shard(device), device.on_host());
         let device = device.open()?.autodiff();
         let (mut policy, mut value) = (EnvRng::new(1), EnvRng::new(2));
         let networks = ActorCritic::init(&work.policy, &mut policy, &mut value, &device)?;
@@ -128,6 +143,7 @@ impl Update {
             }),
             layout: Layout { normalize_advantages: true, shard, device },
             config,
+            on_host,
             rollout,
             units,
         })
@@ -148,7 +164,19 @@ impl Update {
         ppo::descend(&self.config, &mut self.learner, &batch, (0.0, ε), 0, means).map(drop)
     }
 
-    /// The same on one thread, with a look at the clock after every stage. What PPO measures besides, the
+    /// How long [`run`](Self::run) takes, as [`time`] measures it.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn time(&mut self, budget: Duration) -> Result<Timing, TrainError> {
+        // As for `Acting`.
+        if !self.on_host {
+            self.run()?;
+        }
+        time(budget, || self.run())
+    }
+
+    /// [`run`](Self::run) on one thread, with a look at the clock after every stage. What PPO measures besides, the
     /// share of clipped ratios and the distance from the old policy, is in none of them.
     ///
     /// # Errors
@@ -210,7 +238,7 @@ fn rollout(work: &Work, networks: &ActorCritic) -> Result<Rollout, TrainError> {
 }
 
 /// Minibatches that are learnt from in a second on one thread: forwards, backwards, clipping and Adam. Takes
-/// about as long as `budget`, and a few updates before.
+/// about as long as `budget`, or as one update.
 ///
 /// # Errors
 /// As [`Update::new`] and [`Update::run`].
@@ -219,12 +247,11 @@ pub fn updates_per_second(
     work: &Work,
     budget: Duration,
 ) -> Result<f64, TrainError> {
-    let mut update = Update::new(device, work, 1)?;
-    time(budget, || update.run()).map(per_second)
+    Update::new(device, work, 1)?.time(budget).map(per_second)
 }
 
 /// Actions that a policy chooses in a second, a forward pass for all rows of `work`. Takes about as long as
-/// `budget`.
+/// `budget`, or as one pass.
 ///
 /// # Errors
 /// As [`Acting::new`] and [`Acting::run`].
@@ -233,8 +260,8 @@ pub fn actions_per_second(
     work: &Work,
     budget: Duration,
 ) -> Result<f64, TrainError> {
-    let acting = Acting::new(device, work)?;
-    Ok(work.rows as f64 * per_second(time(budget, || acting.run())?))
+    let timing = Acting::new(device, work)?.time(budget)?;
+    Ok(work.rows as f64 * per_second(timing))
 }
 
 fn per_second(timing: Timing) -> f64 {
