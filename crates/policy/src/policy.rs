@@ -278,7 +278,8 @@ impl Policy {
         self.config.action.distribution(out, features, log_std, valid)
     }
 
-    /// The most probable action for one observation, as an environment takes it.
+    /// The most probable action for one observation, as an environment takes it, of all that there are: where some may
+    /// be forbidden, [`distribution`](Self::distribution) takes the mask.
     ///
     /// # Errors
     /// When the observation has the wrong length or a NaN in it, the weights have diverged, or the
@@ -287,7 +288,7 @@ impl Policy {
         self.distribution(observation, None)?.mode().map(|action| self.to_env(action))
     }
 
-    /// An action drawn from πθ(·|s) for one observation, as an environment takes it.
+    /// An action drawn from πθ(·|s) for one observation, as an environment takes it, of all that there are.
     ///
     /// # Errors
     /// As [`act`](Self::act).
@@ -306,6 +307,14 @@ impl Policy {
     }
 
     /// πθ(·|s) for one observation, over the actions that `valid` allows; `None`: all of them.
+    ///
+    /// ```
+    /// # use elegante_policy::{ActionBatch, Policy, PolicyError};
+    /// /// The most probable of the actions that the environment's mask allows.
+    /// fn allowed(policy: &Policy, obs: &[f32], mask: &[bool]) -> Result<ActionBatch, PolicyError> {
+    ///     policy.distribution(obs, Some(mask))?.mode().map(|action| policy.to_env(action))
+    /// }
+    /// ```
     ///
     /// # Shapes
     /// `valid`: `[choices]`, discrete actions only.
