@@ -40,8 +40,8 @@ calls() {
     case $1 in
     env-1 | gae-*) echo 500 ;;
     env-* | act-1 | act-64) echo 50 ;;
-    act-* | *-64) echo 8 ;;
-    train-* | *-2048) echo 1 ;;
+    act-* | update-64 | hand-64) echo 8 ;;
+    train-* | dqn-* | sac-* | *-2048) echo 1 ;;
     *) echo 4 ;;
     esac
 }

@@ -45,6 +45,7 @@ def arguments():
     parser.add_argument("--elegante", default=target / "release/elegante", help="the binary")
     parser.add_argument("--venvs", type=pathlib.Path, default=ROOT / "target/peers", help="where run.sh put them")
     parser.add_argument("--json", type=pathlib.Path, help="append every run to this file, one a line")
+    parser.add_argument("--needs", action="store_true", help="run nothing; print what this takes, for run.sh to make")
     chosen = parser.parse_args()
     chosen.workload = chosen.workload or [name for name in WORKLOADS if name not in NAMED]
     if unknown := set(chosen.workload) - set(WORKLOADS):
@@ -57,6 +58,10 @@ def arguments():
     for workload in chosen.workload:
         if not peers_of(workload, chosen):
             parser.error(f"none of {', '.join(chosen.peers)} can do {workload}")
+    try:
+        chosen.settings = {workload: settings_of(workload, chosen.set) for workload in chosen.workload}
+    except ValueError as error:
+        parser.error(str(error))
     return chosen
 
 
@@ -71,14 +76,42 @@ def settings_of(workload, overrides):
     """The workload's settings with the user's over them."""
     settings = dict(WORKLOADS[workload])
     for override in overrides:
-        key, _, value = override.partition("=")
+        key, _, text = override.partition("=")
         if key not in settings:
-            sys.exit(f"{workload} has no setting {key!r}; it has {', '.join(settings)}")
+            raise ValueError(f"{workload} has no setting {key!r}; it has {', '.join(settings)}")
+        ours = settings[key]
         try:
-            settings[key] = value if isinstance(settings[key], str) else json.loads(value)
+            value = text if isinstance(ours, str) else json.loads(text)
         except json.JSONDecodeError:
-            sys.exit(f"{key} is like {json.dumps(settings[key])}, not {value!r}")
+            value = None
+        # A number without a point is as good as one with it.
+        if type(value) is not type(ours) and (type(ours), type(value)) != (float, int):
+            raise ValueError(f"{key} of {workload} is like {json.dumps(ours)}, not {text!r}")
+        settings[key] = value
     return settings
+
+
+def needs(options):
+    """What has to be there: `elegante`, and the names of virtual environments."""
+    names = {name for workload in options.workload for name in peers_of(workload, options)}
+    return sorted({name if name == "elegante" else SCRIPTS[name][0] for name in names})
+
+
+def missing(options):
+    """What isn't there of it, and what to do."""
+    for need in needs(options):
+        if need == "elegante":
+            if not shutil.which(options.elegante):
+                yield (
+                    f"no program {options.elegante}: cargo build --release --package elegante-cli makes it, "
+                    "--elegante (for run.sh, ELEGANTE) names another"
+                )
+        elif not shutil.which(python := python_of(need, options)):
+            yield f"no {python}: benches/peers/run.sh makes it; --peers chooses those that do without"
+
+
+def python_of(venv, options):
+    return options.venvs / venv / "bin/python"
 
 
 def elegante(options, settings, seed, run):
@@ -97,8 +130,7 @@ def command_of(name, options, settings, seed, run):
     if name == "elegante":
         return elegante(options, settings, seed, run)
     venv, (script, *words), _ = SCRIPTS[name]
-    python = options.venvs / venv / "bin/python"
-    return [python, "-W", "ignore", HERE / script, *words, json.dumps(settings), seed, options.cores]
+    return [python_of(venv, options), "-W", "ignore", HERE / script, *words, json.dumps(settings), seed, options.cores]
 
 
 def environment_of(name, options, cache):
@@ -163,7 +195,7 @@ def run(name, options, settings, seed, scratch):
 def compare(workload, options):
     """All rounds of one workload; in each, everyone once, beginning with another one."""
     names = peers_of(workload, options)
-    settings = settings_of(workload, options.set)
+    settings = options.settings[workload]
     records = []
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
@@ -249,6 +281,11 @@ def pin(cores):
 
 def main():
     options = arguments()
+    if options.needs:
+        print(*needs(options))
+        return
+    if lacking := list(missing(options)):
+        sys.exit("\n".join(lacking))
     load = os.getloadavg()[0]
     pinned = pin(options.cores)
     print(f"{processor()}, {platform.system()}, {options.cores} core(s), {pinned}; load before: {load:.1f}.")

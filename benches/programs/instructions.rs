@@ -22,7 +22,7 @@ use elegante_bench::{Advantages, cartpole, yardstick::Yardstick};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What can be done; the last word is a size.
-const WORK: [&str; 13] = [
+const WORK: [&str; 15] = [
     "env-1",
     "env-1024",
     "act-1",
@@ -33,6 +33,8 @@ const WORK: [&str; 13] = [
     "update-256",
     "update-2048",
     "train-256",
+    "dqn-64",
+    "sac-64",
     "hand-64",
     "hand-256",
     "hand-2048",
@@ -85,14 +87,16 @@ fn prepare(kind: &str, size: usize) -> anyhow::Result<Call> {
                 Ok(())
             })
         }
-        _ => training()?,
+        "train" => training("CartPole-v1", "ppo", &[])?,
+        _ => replaying(kind, size)?,
     })
 }
 
-/// Whole updates of PPO on CartPole with its preset: rollouts of 256 steps, learnt from twenty times.
-fn training() -> anyhow::Result<Call> {
+/// Whole updates on an environment with its preset: of PPO rollouts of 256 steps, learnt from twenty times.
+fn training(env: &str, algo: &str, sets: &[String]) -> anyhow::Result<Call> {
     let registry = Registry::standard();
-    let request = Request { env: Some("CartPole-v1".into()), ..Request::default() };
+    let (env, algo) = (Some(env.into()), Some(algo.into()));
+    let request = Request { env, algo, sets: sets.to_vec(), ..Request::default() };
     let mut config = ExperimentConfig::resolve(&registry, &request)?;
     config.train.run.threads = 1;
     let mut trainer = Trainer::from_factory(config.train.clone(), config.env_factory(&registry)?)?;
@@ -100,4 +104,20 @@ fn training() -> anyhow::Result<Call> {
         trainer.step()?;
         Ok(())
     }))
+}
+
+/// The same of what learns from replay: 64 steps, and eight minibatches of so many.
+fn replaying(algo: &str, batch_size: usize) -> anyhow::Result<Call> {
+    let env = if algo == "dqn" { "CartPole-v1" } else { "Pendulum-v1" };
+    let settings = [
+        ("learning_starts", 64),
+        ("train_freq", 64),
+        ("gradient_steps", 8),
+        ("batch_size", batch_size),
+    ];
+    let sets = settings.map(|(key, value)| format!("{algo}.{key}={value}"));
+    let mut update = training(env, algo, &sets)?;
+    // The first only fills the buffer.
+    update()?;
+    Ok(update)
 }

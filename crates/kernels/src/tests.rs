@@ -72,9 +72,17 @@ fn compare<const I: usize, const O: usize>(
 #[test]
 fn layers() {
     for f in [Activation::Identity, Activation::Tanh, Activation::Relu] {
-        for (rows, inputs, outputs) in [(1, 1, 1), (5, 4, 64), (37, 64, 64), (3, 20, 2)] {
+        // Wide ones have W in panels, the last of them without what is zeros in x, and every third unit off.
+        let shapes = [(1, 1, 1, 1.0), (5, 4, 64, 1.0), (37, 64, 64, 1.0), (3, 20, 2, 1.0)];
+        let wide = [(70, 130, 140, 1.0), (70, 130, 140, 0.3)];
+        for (rows, inputs, outputs, share) in shapes.into_iter().chain(wide) {
             let scale = 0.3 / (inputs as f32).sqrt();
-            let (x, b) = (matrix(rows, inputs, 1), vector(outputs, 3));
+            let x = matrix(rows, inputs, 1).inner();
+            let x = x.clone().mask_fill(x.greater_elem(2.0 * share - 1.0), 0.0).autodiff_leaf();
+            let off = |j: usize| if share < 1.0 && j.is_multiple_of(3) { 4.0 } else { 0.0 };
+            let b: Vec<_> =
+                numbers(outputs, 3).into_iter().zip(0..).map(|(b, j)| b - off(j)).collect();
+            let b = Tensor::<1>::from_floats(&b[..], &device()).require_grad();
             let w = (matrix(inputs, outputs, 2).inner() * scale).autodiff_leaf();
             let run = |layer: fn(_, _, _, _) -> Tensor<2>| {
                 let y = layer(x.clone(), w.clone(), b.clone(), f);
@@ -84,7 +92,7 @@ fn layers() {
                 (host(y), of)
             };
             let ((ours, gradients), (theirs, expected)) = (run(crate::dense), run(composed::dense));
-            let what = format!("{rows} × {inputs} → {outputs}, {f:?}");
+            let what = format!("{rows} × {inputs} → {outputs}, {share}, {f:?}");
             assert_close(&ours, &theirs, &what);
             for (gradient, expected) in gradients.iter().zip(&expected) {
                 assert_close(gradient, expected, &format!("gradient of {what}"));
