@@ -24,8 +24,7 @@ impl<E: Env> TimeLimit<E> {
             let expected = "at least 1: an episode has at least one step";
             return Err(wrong_option("TimeLimit", "limit", limit, expected));
         }
-        // As after an episode's last step: none is under way before the first reset.
-        Ok(Self { env, elapsed: limit, limit })
+        Ok(Self { env, elapsed: 0, limit })
     }
 
     /// The environment inside.
@@ -38,7 +37,7 @@ impl<E: Env> TimeLimit<E> {
         Ok(Self { elapsed, ..Self::new(env, limit)? })
     }
 
-    /// The environment inside, and the steps since its last reset; the limit before the first.
+    /// The environment inside, and the steps since its last reset.
     pub(crate) fn into_parts(self) -> (E, usize) {
         (self.env, self.elapsed)
     }
@@ -61,7 +60,7 @@ impl<E: Env> Env for TimeLimit<E> {
     #[inline]
     fn step(&mut self, action: &E::Action, obs: &mut [f32]) -> Result<Step, EnvError> {
         if self.elapsed >= self.limit {
-            // The world inside would go on, but no episode is under way.
+            // The world inside would go on, but this episode is over.
             return Err(EnvError::NotReset);
         }
         let mut step = self.env.step(action, obs)?;
@@ -144,8 +143,7 @@ mod tests {
 
     #[test]
     fn a_terminal_step_stays_terminal_at_the_limit() {
-        let mut env = TimeLimit::new(Fuse(1), 3).unwrap();
-        assert!(matches!(env.step(&0, &mut []), Err(EnvError::NotReset)), "nothing has begun");
+        let mut env = TimeLimit::new(Fuse(0), 3).unwrap();
         assert_eq!(episode(&mut env, 2), (2, Ending::Terminated));
         assert_eq!(episode(&mut env, 3), (3, Ending::Terminated));
         assert_eq!(episode(&mut env, 4), (3, Ending::Truncated));
