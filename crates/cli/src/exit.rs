@@ -34,6 +34,9 @@ impl From<Outcome> for ExitCode {
 #[error("{0}")]
 pub(crate) struct Misuse(pub(crate) String);
 
+/// What Rust's programs return after a panic.
+pub(crate) const PANICKED: u8 = 101;
+
 /// 128 + SIGINT, as shells report it.
 pub(crate) const INTERRUPTED: u8 = 130;
 
@@ -75,9 +78,43 @@ fn config(error: &ConfigError) -> bool {
     }
 }
 
+/// Whether an environment did what none may do, of which a check of it by itself would tell more.
+pub(crate) fn blames_the_environment(error: &anyhow::Error) -> bool {
+    let train = |error: &TrainError| match error {
+        TrainError::Env(error) => broken(error),
+        // Masks come from nowhere else.
+        TrainError::Policy(error) => matches!(
+            error,
+            PolicyError::NothingValid { .. }
+                | PolicyError::NothingValidIn { .. }
+                | PolicyError::MaskLength { .. }
+        ),
+        _ => false,
+    };
+    match error.downcast_ref::<RunError>() {
+        Some(RunError::Train(error)) => train(error),
+        Some(_) => false,
+        None => {
+            error.downcast_ref::<TrainError>().is_some_and(train)
+                || error.downcast_ref::<EnvError>().is_some_and(broken)
+        }
+    }
+}
+
+fn broken(error: &EnvError) -> bool {
+    matches!(
+        error,
+        EnvError::NonFinite { .. }
+            | EnvError::NotWritten { .. }
+            | EnvError::Length { .. }
+            | EnvError::NotReset
+            | EnvError::Contract(_)
+    )
+}
+
 fn train(error: &TrainError) -> bool {
     match error {
-        TrainError::Setting { .. } | TrainError::ReplayMemory { .. } => true,
+        TrainError::Setting { .. } | TrainError::ReplayMemory(_) => true,
         TrainError::Unsupported(_) => true,
         TrainError::Env(error) => env(error),
         TrainError::Policy(error) => policy(error),

@@ -26,7 +26,12 @@ mod train;
 mod tui;
 mod tune;
 
-use std::{env, process::ExitCode, time::Instant};
+use std::{
+    env,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+    time::Instant,
+};
 
 use elegante::Registry;
 
@@ -45,16 +50,35 @@ pub fn main_with(registry: Registry) -> ExitCode {
     let program = Program { began: Instant::now(), name: program::name(env::args_os()), registry };
     let cli = Cli::of(&program.name);
     let mut output = Output::new();
-    let result = run(cli.command, &program, &mut output);
+    // Nothing of what a panic leaves half done is looked at again.
+    let Ok(result) = catch_unwind(AssertUnwindSafe(|| run(cli.command, &program, &mut output)))
+    else {
+        output.note(&after_a_panic(&program.name));
+        return exit::PANICKED.into();
+    };
     // What is still buffered may be the first to meet a full disk.
     let result = result.and_then(|outcome| Ok(output.flush().map(|()| outcome)?));
     match result {
         Ok(outcome) => outcome.into(),
         Err(error) => {
             output.error(&error);
+            if exit::blames_the_environment(&error) {
+                output.note(&doctor(&program.name));
+            }
             exit::code(&error)
         }
     }
+}
+
+/// How to find out what is wrong with an environment.
+fn doctor(program: &str) -> String {
+    format!("`{program} doctor <ENV>` tests an environment by itself, and says how to mend it")
+}
+
+/// What is said when the panic itself has been told.
+fn after_a_panic(program: &str) -> String {
+    let (doctor, issues) = (doctor(program), concat!(env!("CARGO_PKG_REPOSITORY"), "/issues"));
+    format!("a panic ended this. {doctor}; a panic of elegante's own is a bug: {issues}")
 }
 
 fn run(command: Command, program: &Program, output: &mut Output) -> anyhow::Result<Outcome> {

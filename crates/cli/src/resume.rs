@@ -5,7 +5,8 @@ use std::path::Path;
 use elegante::{
     Trainer,
     experiment::{
-        Recorder, Requests, Resumed, RunDir, RunInfo, RunState, experiment_files, files, json_line,
+        Recorder, Requests, Resumed, Run, RunDir, RunError, RunInfo, RunState, experiment_files,
+        files, json_line,
     },
     kernels::set_instructions,
 };
@@ -47,7 +48,13 @@ pub(crate) fn run(
         config = config.with_steps(steps, dir.path())?;
     }
     if let RunState::Finished(info) = RunState::of(dir.path(), config.train.run.steps) {
-        return finished(&info, &args, output);
+        // Whatever else may be wrong with its policy is not mended by the checkpoints.
+        match Run::open(&args.run, registry, config.train.device) {
+            Err(RunError::LostPolicy { source, .. }) => {
+                output.warning(&format!("{source}: it is made anew from the last checkpoint"));
+            }
+            _ => return finished(&info, &args, output),
+        }
     }
     set_instructions(config.kernels);
     let requests = Requests::default();

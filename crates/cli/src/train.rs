@@ -210,9 +210,8 @@ impl Training {
                 path.display()
             ));
         }
-        if let Some((setting, starts)) = self.config.train.algorithm.learning_starts()
-            && starts >= run.steps
-        {
+        let never = self.config.train.algorithm.never_learns(run.steps, run.lanes);
+        if let Some((setting, starts)) = never {
             output.warning(&format!(
                 "nothing will be learnt: learning starts after {} steps ({setting}), and the run has {}",
                 grouped(starts),

@@ -9,9 +9,10 @@ use std::process::{Command, ExitCode};
 
 use elegante::{
     Env, EnvError, Registry, Reset, Space, Step,
-    env::{AnyEnv, BoxSpace, Discrete, Entry},
+    env::{AnyEnv, BoxSpace, CartPole, Discrete, Entry},
 };
 use serde_json::Value;
+use toml::Table;
 
 /// What goes wrong.
 #[derive(Clone, Copy, PartialEq)]
@@ -73,6 +74,14 @@ fn registry() -> Registry {
         let make = move |_: &_| Ok(AnyEnv::new(Broken { fault, steps: 0 }));
         registry.register(Entry::new(id, "does what it should not", make)).unwrap();
     }
+    let make = |options: &Table| {
+        Ok(match options.get("mended") {
+            Some(_) => AnyEnv::new(CartPole::default()),
+            None => AnyEnv::new(Broken { fault: Fault::Nan, steps: 0 }),
+        })
+    };
+    let entry = Entry::new("Mendable-v0", "does as it is told", make);
+    registry.register(entry.option("mended", false, "do what it should")).unwrap();
     registry
 }
 
@@ -89,6 +98,7 @@ fn main() -> ExitCode {
         }
         _ => {
             the_doctor_finds_them();
+            training_says_how_to_find_out();
             #[cfg(target_os = "linux")]
             a_panic_leaves_the_terminal_in_order();
             ExitCode::SUCCESS
@@ -134,9 +144,32 @@ fn the_doctor_finds_them() {
     let unseeded = broken.iter().any(|line| line["fix"].as_str().unwrap().contains("`reset`"));
     assert!(unseeded, "{broken:?}");
 
+    assert!(!failures("Mendable-v0").is_empty());
+    let mut doctor = Command::new(std::env::current_exe().unwrap());
+    doctor.args(["doctor", "Mendable-v0", "--quick", "--set", "env_options.mended=true"]);
+    let mended = doctor.output().unwrap();
+    assert!(mended.status.success(), "{}", String::from_utf8_lossy(&mended.stdout));
+
     let crashed = failures("Crashing-v0");
     let words = crashed[0]["found"].as_str().unwrap();
     assert!(words.contains("ended early") && words.contains("simulator has crashed"), "{words}");
+}
+
+fn training_says_how_to_find_out() {
+    let place = tempfile::tempdir().unwrap();
+    let program = std::env::current_exe().unwrap();
+    let name = program.file_name().unwrap().to_str().unwrap();
+    let hint = format!("`{name} doctor <ENV>` tests an environment by itself");
+    for (env, code, words) in
+        [("Broken-v0", 1, "returned NaN as entry 0"), ("Panicking-v0", 101, "out of its mind")]
+    {
+        let mut train = Command::new(&program);
+        let ran = train.args(["train", env]).current_dir(place.path()).output().unwrap();
+        let text = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(code), "{text}");
+        let (before, after) = text.split_once(words).expect(&text);
+        assert!(after.contains(&hint) && !before.contains(&hint), "{text}");
+    }
 }
 
 /// What fails in the examination of an environment: nothing else, and so does the command.

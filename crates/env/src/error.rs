@@ -100,6 +100,16 @@ pub enum EnvError {
         /// NaN or an infinity.
         value: f64,
     },
+    /// The environment returned without having written all of an observation.
+    #[error(
+        "lane {lane}: the environment left entry {entry} of the observation as it was; `reset` and `step` both write all of them"
+    )]
+    NotWritten {
+        /// The lane.
+        lane: usize,
+        /// Which entry.
+        entry: usize,
+    },
     /// An environment broke the contract of [`Env`](crate::Env), as
     /// [`Check`](crate::wrappers::Check) found.
     #[error("{0}")]

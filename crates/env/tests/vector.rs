@@ -265,6 +265,67 @@ fn numbers_that_are_not_finite_name_their_lane() {
     }
 }
 
+/// Writes no more than the first entry of an observation, from the call on that is named.
+struct Forgetful {
+    from: usize,
+    calls: usize,
+}
+
+impl Forgetful {
+    fn observe(&mut self, obs: &mut [f32]) {
+        obs[0] = 1.0;
+        if self.calls < self.from {
+            obs[1] = 2.0;
+        }
+        self.calls += 1;
+    }
+}
+
+impl Env for Forgetful {
+    type Action = usize;
+
+    fn observation_space(&self) -> Space {
+        BoxSpace::unbounded(2).into()
+    }
+
+    fn action_space(&self) -> Discrete {
+        Discrete::new(2)
+    }
+
+    fn reset(&mut self, _: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+        self.observe(obs);
+        Ok(())
+    }
+
+    fn step(&mut self, &action: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
+        self.observe(obs);
+        Ok(if action == 1 { Step::terminated(0.0) } else { Step::going(0.0) })
+    }
+}
+
+#[test]
+fn an_observation_that_is_not_wholly_written_names_its_lane_and_entry() {
+    // A reset, a step, and a step with the reset after it.
+    for (from, good) in [(0, 0), (1, 1), (2, 2), (3, 2)] {
+        let lanes = vec![Forgetful { from: 9, calls: 0 }, Forgetful { from, calls: 0 }];
+        let (mut vector, mut rows) = (VecEnv::new(lanes).unwrap(), Rows::new(2, 2));
+        let mut calls = 0;
+        let error = loop {
+            let called = match calls {
+                0 => vector.reset(0, &mut rows.obs),
+                n => vector.step(Actions::Discrete(&[0, n - 1]), rows.out()),
+            };
+            match called {
+                Ok(()) => calls += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(calls, good, "{error}");
+        assert!(matches!(error, EnvError::NotWritten { lane: 1, entry: 1 }), "{error}");
+        assert!(error.to_string().starts_with("lane 1: the environment left entry 1 of the obs"));
+    }
+}
+
 #[test]
 fn lanes_must_exist_be_alike_and_have_something_to_do() {
     assert!(VecEnv::<CartPole>::new(Vec::new()).is_err());

@@ -1,6 +1,9 @@
 //! What can be wrong with a configuration or a run directory, in words that say what to do.
 
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use elegante_env::EnvError;
 use elegante_policy::PolicyError;
@@ -193,10 +196,12 @@ impl ConfigError {
 #[non_exhaustive]
 pub enum RunError {
     /// The directory holds something already.
-    #[error("{} is not empty: give another directory, or --force to replace the run in it", .path.display())]
+    #[error("{} is not empty: {}", .path.display(), instead(.path, *.ours))]
     Occupied {
         /// The directory.
         path: PathBuf,
+        /// Whether that is a run of ours, or an experiment where one was to be made.
+        ours: bool,
     },
     /// Another process is training in the directory.
     #[error("another process is at work on {}: wait for it or end it; two of them would spoil each other's files", .path.display())]
@@ -233,7 +238,7 @@ pub enum RunError {
         path: PathBuf,
     },
     /// There is no experiment.
-    #[error("{}: no such experiment: an experiment is a directory that `elegante train --seeds` made, with experiment.json in it", .path.display())]
+    #[error("{}: no such experiment: an experiment is a directory that `train --seeds` made, with experiment.json in it", .path.display())]
     NoExperiment {
         /// What was asked for.
         path: PathBuf,
@@ -247,7 +252,7 @@ pub enum RunError {
         reason: String,
     },
     /// The run directory does not exist.
-    #[error("{}: no such run: a run is a directory that `elegante train` made, with config.toml and policy.safetensors in it", .path.display())]
+    #[error("{}: no such run: a run is a directory that `train` made, with config.toml and policy.safetensors in it", .path.display())]
     Missing {
         /// What was asked for.
         path: PathBuf,
@@ -266,6 +271,14 @@ pub enum RunError {
         /// The file that is missing.
         file: &'static str,
     },
+    /// The policy of a run is missing or damaged, and there are checkpoints that know it.
+    #[error("{source}: `resume {}` makes it anew from the last checkpoint", .path.display())]
+    LostPolicy {
+        /// The run directory.
+        path: PathBuf,
+        /// What is wrong with the file.
+        source: PolicyError,
+    },
     /// A file or directory can't be read, made or written.
     #[error("{}: {source}", .path.display())]
     Io {
@@ -275,7 +288,7 @@ pub enum RunError {
         source: io::Error,
     },
     /// There is no experiment, no run and no search.
-    #[error("{}: neither a run nor an experiment nor a search: these are directories that `elegante train` and `elegante tune` made, with config.toml, experiment.json or tune.json in them", .path.display())]
+    #[error("{}: neither a run nor an experiment nor a search: these are directories that `train` and `tune` made, with config.toml, experiment.json or tune.json in them", .path.display())]
     NothingToReport {
         /// What was asked for.
         path: PathBuf,
@@ -293,7 +306,7 @@ pub enum RunError {
         path: PathBuf,
     },
     /// There is no search.
-    #[error("{}: no such search: a search is a directory that `elegante tune` made, with tune.json in it", .path.display())]
+    #[error("{}: no such search: a search is a directory that `tune` made, with tune.json in it", .path.display())]
     NoStudy {
         /// What was asked for.
         path: PathBuf,
@@ -345,6 +358,17 @@ pub enum RunError {
     /// Training, evaluation or the environment failed.
     #[error(transparent)]
     Train(#[from] TrainError),
+}
+
+/// What can be done where a new run is to be made, and something is there.
+fn instead(path: &Path, ours: bool) -> String {
+    let path = path.display();
+    if !ours {
+        return "give another directory".to_owned();
+    }
+    format!(
+        "`resume {path}` goes on with what is in it, --force replaces it, and another directory leaves it as it is"
+    )
 }
 
 impl From<EnvError> for RunError {

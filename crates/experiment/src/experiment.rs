@@ -71,7 +71,9 @@ impl ExperimentDir {
     pub fn check(path: &Path, force: bool) -> Result<(), RunError> {
         match (occupied(path)?, force) {
             (false, _) => Ok(()),
-            (true, false) => Err(RunError::Occupied { path: path.to_owned() }),
+            (true, false) => {
+                Err(RunError::Occupied { path: path.to_owned(), ours: read_info(path).is_ok() })
+            }
             (true, true) => match read_info(path) {
                 Ok(_) => Lock::check(path),
                 Err(_) => Err(RunError::NotAnExperiment { path: path.to_owned() }),

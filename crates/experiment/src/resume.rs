@@ -88,9 +88,15 @@ impl ExperimentConfig {
         self.train.validate()?;
         let scheduled = self.train.algorithm.scheduled();
         if steps != all && !scheduled.is_empty() {
-            let keys = scheduled.join(" and ");
+            let constant = scheduled.iter().map(|key| match *key {
+                "dqn.exploration_fraction" => format!("{key} = 0"),
+                "dqn.priority_beta" => format!("{key} = 1"),
+                schedule => format!("{schedule} = \"constant\""),
+            });
+            let (keys, constant) =
+                (scheduled.join(" and "), constant.collect::<Vec<_>>().join(" and "));
             let reason = format!(
-                "{keys} go down over all of the {all} steps that the run was given, so that a run of {steps} differs from its first step on: train anew with --steps {steps}, or with a constant schedule"
+                "by {keys} every update depends on the {all} steps that the run was given, so that a run of {steps} differs from its first step on: train anew with --steps {steps}; with {constant} it could go on"
             );
             return Err(RunError::Steps { path: path.to_owned(), reason });
         }

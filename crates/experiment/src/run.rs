@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use elegante_env::{AnyEnv, DynEnv, EnvError, Registry};
-use elegante_policy::{DeviceChoice, Policy};
+use elegante_policy::{DeviceChoice, Policy, PolicyError};
 use elegante_trainer::fits as policy_fits;
 
-use crate::{ExperimentConfig, Request, RunError, run_dir::files};
+use crate::{ExperimentConfig, Request, RunError, checkpoints::Checkpoints, run_dir::files};
 
 /// A run directory's configuration and policy, known to fit each other.
 #[derive(Debug)]
@@ -35,8 +35,19 @@ impl Run {
             return Err(RunError::Missing { path });
         }
         let config = resolve(&path, registry)?;
-        let file = existing(&path, files::POLICY)?;
-        let policy = Policy::load(&file, &device.open()?)?;
+        let (file, device) = (path.join(files::POLICY), device.open()?);
+        let policy = match Policy::load(&file, &device) {
+            Ok(policy) => policy,
+            Err(source @ (PolicyError::Io { .. } | PolicyError::File { .. }))
+                if !Checkpoints::of(&path).newest_first()?.is_empty() =>
+            {
+                return Err(RunError::LostPolicy { path, source });
+            }
+            Err(error) => {
+                existing(&path, files::POLICY)?;
+                return Err(error.into());
+            }
+        };
         fits(&policy, &config, registry, &file)?;
         Ok(Self { path, config, policy })
     }

@@ -66,7 +66,9 @@ impl RunDir {
     pub fn check(path: &Path, force: bool) -> Result<(), RunError> {
         match (occupied(path)?, force) {
             (false, _) => Ok(()),
-            (true, false) => Err(RunError::Occupied { path: path.to_owned() }),
+            (true, false) => {
+                Err(RunError::Occupied { path: path.to_owned(), ours: holds_a_run(path) })
+            }
             (true, true) if holds_a_run(path) => Lock::check(path),
             (true, true) => Err(RunError::NotARun { path: path.to_owned() }),
         }

@@ -57,7 +57,7 @@ impl Env for Fickle {
         self.left.store(left.wrapping_sub(1), Ordering::SeqCst);
         match (left, self.fault) {
             (1, Fault::Lost) => Err(EnvError::custom("the simulator has gone away")),
-            (1, Fault::Nan) => Ok(Step::going(f64::NAN)),
+            (1, Fault::Nan) => self.inner.step(action, obs).map(|_| Step::going(f64::NAN)),
             _ => self.inner.step(action, obs),
         }
     }

@@ -456,22 +456,34 @@ impl Algorithm {
             .collect();
         if let Self::Dqn(config) = self {
             let falls = config.exploration_initial != config.exploration_final;
-            names.extend((falls && !config.noisy).then_some("dqn.exploration_fraction"));
-            names.extend(config.prioritized.then_some("dqn.priority_beta"));
+            let falls = falls && config.exploration_fraction > 0.0 && !config.noisy;
+            names.extend(falls.then_some("dqn.exploration_fraction"));
+            let rises = config.prioritized && config.priority_beta < 1.0;
+            names.extend(rises.then_some("dqn.priority_beta"));
         }
         names
     }
 
-    /// The setting that says how many steps are only gathered from before anything is learnt, and what it says,
-    /// for algorithms that replay.
-    pub fn learning_starts(&self) -> Option<(&'static str, u64)> {
-        match self {
-            Self::Reinforce(_) | Self::A2c(_) | Self::Ppo(_) => None,
-            Self::Dqn(config) => Some(("dqn.learning_starts", config.learning_starts)),
-            Self::Sac(config) => Some(("sac.learning_starts", config.learning_starts)),
-            Self::Td3(config) => Some(("td3.learning_starts", config.learning_starts)),
-            Self::Ddpg(config) => Some(("ddpg.learning_starts", config.learning_starts)),
-        }
+    /// Whether it learns from what is replayed.
+    pub fn replays(&self) -> bool {
+        !matches!(self, Self::Reinforce(_) | Self::A2c(_) | Self::Ppo(_))
+    }
+
+    /// Whether a run of so many steps in so many lanes learns nothing, because they are all of those that an
+    /// algorithm that replays only gathers from at first: the setting that says how many these are, and what it
+    /// says.
+    pub fn never_learns(&self, steps: u64, lanes: usize) -> Option<(&'static str, u64)> {
+        let (setting, starts, train_freq) = match self {
+            Self::Reinforce(_) | Self::A2c(_) | Self::Ppo(_) => return None,
+            Self::Dqn(c) => ("dqn.learning_starts", c.learning_starts, c.train_freq),
+            Self::Sac(c) => ("sac.learning_starts", c.learning_starts, c.train_freq),
+            Self::Td3(c) => ("td3.learning_starts", c.learning_starts, c.train_freq),
+            Self::Ddpg(c) => ("ddpg.learning_starts", c.learning_starts, c.train_freq),
+        };
+        // Rounds are made whole.
+        let round = (train_freq as u64).saturating_mul(lanes as u64).max(1);
+        let made = steps.div_ceil(round).saturating_mul(round);
+        (starts >= made).then_some((setting, starts))
     }
 
     /// The policy that this algorithm trains in an environment with these spaces.
@@ -527,10 +539,10 @@ pub(crate) fn check(
     name: &'static str,
     value: impl ToString,
     sound: bool,
-    expected: &'static str,
+    expected: impl Into<String>,
 ) -> Result<(), TrainError> {
     if sound {
         return Ok(());
     }
-    Err(TrainError::Setting { name, value: value.to_string(), expected: expected.to_owned() })
+    Err(TrainError::Setting { name, value: value.to_string(), expected: expected.into() })
 }

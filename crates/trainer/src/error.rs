@@ -3,7 +3,7 @@
 use elegante_env::EnvError;
 use elegante_policy::PolicyError;
 
-use crate::memory::refusal;
+use crate::memory::{ReplayMemory, size, table};
 
 /// Errors of training and evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -54,24 +54,21 @@ pub enum TrainError {
         limit: f64,
     },
     /// A replay buffer that would not fit.
+    #[error("{0}")]
+    ReplayMemory(ReplayMemory),
+    /// A replay buffer that has come to take more than it may, by what episodes that were cut off add to it.
     #[error(
-        "{}", refusal((setting, *capacity, *transitions), (*bytes, *limit, *by_setting, *fit))
+        "{setting}: the replay buffer has come to {}, since {cut_off} of its episodes were cut off, which adds an observation for each; {}.buffer_memory allows {}: raise it, or keep fewer transitions", size(*.bytes), table(.setting), size(*.limit)
     )]
-    ReplayMemory {
+    ReplayGrown {
         /// The setting that says how many transitions are kept.
         setting: &'static str,
-        /// How many it says.
-        capacity: usize,
-        /// How many it would come to hold: no more than the run has steps.
-        transitions: usize,
-        /// What they take, not counting what a checkpoint does.
+        /// Episodes in the buffer that were cut off.
+        cut_off: usize,
+        /// What the buffer takes.
         bytes: u64,
-        /// What there is, in bytes.
+        /// What it may.
         limit: u64,
-        /// Whether a setting says so; else the machine has no more.
-        by_setting: bool,
-        /// How many would fit.
-        fit: u64,
     },
     /// An episode that does not end.
     #[error(

@@ -235,6 +235,10 @@ pub(crate) fn blamed(error: &TrainError) -> Option<(String, String)> {
         TrainError::Env(EnvError::NonFinite { lane, what, value }) => {
             Some((format!("{what} of lane {lane}, from the environment"), value.to_string()))
         }
+        TrainError::Env(EnvError::NotWritten { lane, entry }) => {
+            let what = format!("entry {entry} of the observation of lane {lane}");
+            Some((format!("{what}, from the environment"), "not written".to_owned()))
+        }
         TrainError::Policy(PolicyError::OutputNotFinite { row, value }) => {
             Some((format!("output of the policy, row {row}"), value.to_string()))
         }

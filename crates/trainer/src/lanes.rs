@@ -159,6 +159,7 @@ fn numbered(error: EnvError, first: usize) -> EnvError {
         EnvError::NonFinite { lane, what, value } => {
             EnvError::NonFinite { lane: first + lane, what, value }
         }
+        EnvError::NotWritten { lane, entry } => EnvError::NotWritten { lane: first + lane, entry },
         other => other,
     }
 }

@@ -43,6 +43,7 @@ pub use error::TrainError;
 pub use evaluate::{EvalConfig, Evaluation, evaluate};
 pub use failure::{Bad, Failure, FailureReport, Stage};
 pub use inspect::Inspected;
+pub use memory::ReplayMemory;
 pub use metrics::{Episode, Progress, UpdateMetrics, Values};
 pub use schedule::Schedule;
 pub use streams::{Purpose, evaluation_seed, stream, training_env_seed};

@@ -1,8 +1,11 @@
 //! How much memory there is for experience.
 
-use std::sync::{
-    Arc, Mutex, PoisonError, Weak,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use sysinfo::System;
@@ -78,6 +81,8 @@ pub(crate) struct Wanted {
     pub(crate) transitions: usize,
     /// What they take.
     pub(crate) bytes: u64,
+    /// What the minibatches of an update take beside them.
+    pub(crate) minibatches: u64,
     /// What a setting allows, in bytes.
     pub(crate) allowed: Option<u64>,
 }
@@ -91,41 +96,85 @@ impl Wanted {
         if let Some(allowed) = self.allowed.filter(|allowed| self.bytes > *allowed) {
             return Err(self.refused(allowed, true));
         }
-        let whole = self.bytes.saturating_mul(COPIES);
+        let whole = self.bytes.saturating_mul(COPIES).saturating_add(self.minibatches);
         PROMISES.make(whole, available).map_err(|free| self.refused(free, false))
     }
 
     /// That there is not so much memory.
     fn refused(self, limit: u64, by_setting: bool) -> TrainError {
-        let Self { setting: (setting, capacity), transitions, bytes, .. } = self;
+        let Self { setting: (setting, capacity), transitions, bytes, minibatches, .. } = self;
         let each = (bytes / transitions.max(1) as u64).max(1);
-        let fit = limit / if by_setting { each } else { each.saturating_mul(COPIES) };
-        TrainError::ReplayMemory { setting, capacity, transitions, bytes, limit, by_setting, fit }
+        let fit = match by_setting {
+            true => limit / each,
+            false => limit.saturating_sub(minibatches) / each.saturating_mul(COPIES),
+        };
+        let refused = ReplayMemory {
+            setting,
+            capacity,
+            transitions,
+            bytes,
+            minibatches,
+            limit,
+            by_setting,
+            fit,
+        };
+        TrainError::ReplayMemory(refused)
     }
 }
 
-/// What [`TrainError::ReplayMemory`] says.
-pub(crate) fn refusal(
-    (setting, capacity, transitions): (&str, usize, usize),
-    (bytes, limit, by_setting, fit): (u64, u64, bool, u64),
-) -> String {
-    let (takes, limit) = (size(bytes), size(limit));
-    let steps = if transitions < capacity { ", one for each step of the run," } else { "" };
-    let table = setting.split('.').next().unwrap_or_default();
-    let why = match by_setting {
-        true => format!("and {table}.buffer_memory allows {limit}"),
-        false => format!(
-            "and {} while a checkpoint of it is written; the machine has {limit} to spare",
-            size(bytes.saturating_mul(COPIES))
-        ),
-    };
-    let advice = match fit {
-        0 => "not one of them would fit".to_owned(),
-        fit => format!("at most {fit} transitions fit"),
-    };
-    format!(
-        "{setting} = {capacity}: a replay buffer of {transitions} transitions{steps} takes {takes}, {why}: {advice}"
-    )
+/// A replay buffer that would not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayMemory {
+    /// The setting that says how many transitions are kept.
+    pub setting: &'static str,
+    /// How many it says.
+    pub capacity: usize,
+    /// How many it would come to hold: no more than the run has steps.
+    pub transitions: usize,
+    /// What they take, not counting what a checkpoint does.
+    pub bytes: u64,
+    /// What all minibatches of an update take, which are kept until it is done.
+    pub minibatches: u64,
+    /// What there is, in bytes.
+    pub limit: u64,
+    /// Whether a setting says so; else the machine has no more.
+    pub by_setting: bool,
+    /// How many would fit.
+    pub fit: u64,
+}
+
+impl fmt::Display for ReplayMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { setting, capacity, transitions, bytes, minibatches, .. } = self;
+        let (takes, limit, table) = (size(*bytes), size(self.limit), table(setting));
+        let steps = if transitions < capacity { ", one for each step of the run," } else { "" };
+        write!(
+            f,
+            "{setting} = {capacity}: a replay buffer of {transitions} transitions{steps} takes {takes}, and "
+        )?;
+        if self.by_setting {
+            write!(f, "{table}.buffer_memory allows {limit}: ")?;
+        } else {
+            let copies = size(bytes.saturating_mul(COPIES));
+            write!(f, "{copies} while a checkpoint of it is written; ")?;
+            // Where they are no small part of it.
+            if minibatches / 10 > *bytes {
+                let all = size(*minibatches);
+                write!(f, "the minibatches of an update take {all} ({table}.batch_size, ")?;
+                write!(f, "{table}.gradient_steps); ")?;
+            }
+            write!(f, "the machine has {limit} to spare: ")?;
+        }
+        match self.fit {
+            0 => f.write_str("not one of them would fit"),
+            fit => write!(f, "at most {fit} transitions fit"),
+        }
+    }
+}
+
+/// The table that a setting is in.
+pub(crate) fn table(setting: &str) -> &str {
+    setting.split('.').next().unwrap_or_default()
 }
 
 /// Bytes for people: "1.5 GiB".
@@ -143,7 +192,8 @@ mod tests {
     use super::*;
 
     fn wanted(bytes: u64, allowed: Option<u64>) -> Wanted {
-        Wanted { setting: ("dqn.buffer_size", 1_000), transitions: 1_000, bytes, allowed }
+        let (setting, minibatches) = (("dqn.buffer_size", 1_000), 0);
+        Wanted { setting, transitions: 1_000, bytes, minibatches, allowed }
     }
 
     #[test]
@@ -165,6 +215,19 @@ mod tests {
     fn a_setting_does_not_make_the_machine_larger() {
         let error = wanted(1 << 60, Some(u64::MAX)).promise().unwrap_err().to_string();
         assert!(error.contains("the machine has"), "{error}");
+    }
+
+    #[test]
+    fn minibatches_need_room_too_and_are_named_where_they_take_it() {
+        let wanted = |minibatches| Wanted { minibatches, ..wanted(10_000, None) };
+        wanted(1 << 20).promise().unwrap();
+        let error = wanted(1 << 60).promise().unwrap_err().to_string();
+        assert!(error.contains("the minibatches of an update take 1.0 EiB"), "{error}");
+        assert!(error.contains("(dqn.batch_size, dqn.gradient_steps)"), "{error}");
+        assert!(error.ends_with("not one of them would fit"), "{error}");
+        // Not a setting's business, which is the buffer's by itself.
+        let allowed = Wanted { allowed: Some(10_000), ..wanted(1 << 20) };
+        allowed.promise().unwrap();
     }
 
     #[test]

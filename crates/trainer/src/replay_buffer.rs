@@ -25,6 +25,10 @@ use crate::{
 /// What keeps a transition with no error at all from never being seen again (Schaul et al., 2016, § 3.3).
 const LEAST_ERROR: f64 = 1e-6;
 
+/// Bytes around the observation of a cut off episode: what the allocator adds to a vector or two, and a tree to an
+/// entry, of which its nodes have room for up to twice as many.
+const FINAL_BESIDE: usize = 32 + size_of::<(usize, Final)>();
+
 /// How transitions are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Draw {
@@ -63,6 +67,13 @@ pub(crate) struct Transitions {
 }
 
 impl Transitions {
+    /// Bytes that `size` of them take; saturating.
+    pub(crate) fn bytes(size: usize, width: usize, head: &ActionHead, masked: bool) -> u64 {
+        let masks = if masked { 2 * head.choices() } else { 0 };
+        let each = 2 * 4 * width + action_bytes(head) + size_of::<usize>() + 3 * size_of::<f32>();
+        (size as u64).saturating_mul((each + masks) as u64)
+    }
+
     /// Puts everything on record that is learnt from.
     pub(crate) fn record(&self, watch: &mut Watch, width: usize) {
         watch.record("observation", Array::rows(self.observations.clone(), width));
@@ -163,21 +174,17 @@ impl ReplayBuffer {
         }
     }
 
-    /// Bytes that one with `steps` in it takes, but for what truncated episodes add; saturating, so that what
-    /// can't be is refused as too large.
+    /// Bytes that one with `steps` in it takes, but for what truncated episodes add
+    /// ([`taken`](Self::taken)); saturating, so that what can't be is refused as too large.
     pub(crate) fn bytes(
         steps: usize,
         width: usize,
         head: &ActionHead,
         (prioritized, masked): (bool, bool),
     ) -> u64 {
-        let action = match head.no_actions() {
-            ActionBatch::Continuous { dims, .. } => 4 * dims,
-            ActionBatch::MultiBinary { dims, .. } => dims,
-            _ => size_of::<usize>() * head.dims(),
-        };
         let mask = if masked { head.choices() } else { 0 };
-        let step = 4 * width + action + size_of::<f32>() + size_of::<Option<Ending>>() + mask;
+        let step =
+            4 * width + action_bytes(head) + size_of::<f32>() + size_of::<Option<Ending>>() + mask;
         // A tree has two nodes for each leaf, and up to two leaves for each row.
         let tree = if prioritized { 4 * size_of::<f64>() } else { 0 };
         (steps as u64).saturating_mul((step + tree) as u64)
@@ -210,10 +217,19 @@ impl ReplayBuffer {
         self.len * self.lanes
     }
 
-    /// Bytes that it takes now, as far as [`bytes`](Self::bytes) counts them.
+    /// Bytes that it takes now, what truncated episodes add included.
     pub(crate) fn taken(&self) -> u64 {
-        let kinds = (self.priorities.is_some(), !self.valid.is_empty());
-        Self::bytes(self.len(), self.width, &self.head, kinds)
+        let masked = !self.valid.is_empty();
+        let kinds = (self.priorities.is_some(), masked);
+        let mask = if masked { self.head.choices() } else { 0 };
+        let each = 4 * self.width + mask + size_of::<(usize, Final)>() + FINAL_BESIDE;
+        let finals = (self.finals.len() as u64).saturating_mul(each as u64);
+        Self::bytes(self.len(), self.width, &self.head, kinds).saturating_add(finals)
+    }
+
+    /// Episodes in it that were cut off.
+    pub(crate) fn cut_off(&self) -> usize {
+        self.finals.len()
     }
 
     /// What every lane stands at: `[lanes × width]`.
@@ -388,6 +404,15 @@ impl ReplayBuffer {
             };
             self.finals.insert(row, last);
         }
+    }
+}
+
+/// Bytes that an action takes.
+fn action_bytes(head: &ActionHead) -> usize {
+    match head.no_actions() {
+        ActionBatch::Continuous { dims, .. } => 4 * dims,
+        ActionBatch::MultiBinary { dims, .. } => dims,
+        _ => size_of::<usize>() * head.dims(),
     }
 }
 

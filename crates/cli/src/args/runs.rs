@@ -157,10 +157,14 @@ Examples:
   {bin} doctor
   {bin} doctor --quick
   {bin} doctor CartPole-v1
+  {bin} doctor FrozenLake-v1 --set env_options.map_name=8x8
   {bin} doctor --json | jq 'select(.status == \"fail\")'")]
 pub(crate) struct DoctorArgs {
     /// Environment to check as well; `{bin} envs` lists them
     pub(crate) env: Option<String>,
+    /// Check the environment with an option, as in `train`: --set env_options.slippery=false
+    #[arg(long, value_name = "KEY=VALUE", requires = "env")]
+    pub(crate) set: Vec<String>,
     /// Leave out what takes long: most of what is learnt, and the speeds of larger networks
     #[arg(long)]
     pub(crate) quick: bool,

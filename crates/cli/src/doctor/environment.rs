@@ -12,13 +12,14 @@ const STEPPING: Duration = Duration::from_millis(200);
 
 pub(super) fn examine(
     part: &str,
-    env: &str,
+    (env, sets): (&str, &[String]),
     registry: &Registry,
     quick: bool,
     tell: Tell<'_>,
 ) -> anyhow::Result<()> {
     let entry = registry.get(env)?;
-    let make = || entry.make(&toml::Table::new());
+    let options = super::options(registry, env, sets)?;
+    let make = || entry.make(&options);
     let checker = match quick {
         true => EnvChecker { seeds: vec![0, 42], steps: 200 },
         false => EnvChecker::default(),

@@ -14,15 +14,27 @@ mod worlds;
 
 use std::time::Duration;
 
-use elegante::{DeviceChoice, experiment::json_line};
+use elegante::{
+    DeviceChoice, Registry,
+    experiment::{ExperimentConfig, Request, json_line},
+};
 use serde::Serialize;
 
-use crate::{args::DoctorArgs, exit::Outcome, output::Output, program::Program, text::span};
+use crate::{
+    args::DoctorArgs,
+    exit::{Misuse, Outcome},
+    output::Output,
+    program::Program,
+    text::span,
+};
 use finding::{Finding, Status};
 use parts::{Part, Plan};
 
 /// After this a part is taken to hang.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What the settings of an environment begin with.
+const OPTIONS: &str = "env_options.";
 
 pub(crate) fn run(
     args: DoctorArgs,
@@ -33,11 +45,12 @@ pub(crate) fn run(
     if let Some(part) = &args.part {
         let part: Part = part.parse()?;
         let mut tell = |finding: Finding| output.line(&json_line("check", &finding));
-        part.examine(registry, args.quick, &mut tell)?;
+        part.examine(registry, args.quick, &args.set, &mut tell)?;
         return Ok(Outcome::Complete);
     }
     if let Some(env) = &args.env {
         registry.get(env)?;
+        options(registry, env, &args.set)?;
     }
 
     let mut told = Told { json: args.json, heading: String::new(), all: Vec::new() };
@@ -51,13 +64,29 @@ pub(crate) fn run(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // What is timed has the machine to itself.
     for (parts, jobs) in [(alone, 1), (beside, cores)] {
-        let plan = Plan { parts, jobs, quick: args.quick, patience: PATIENCE };
+        let plan =
+            Plan { parts, jobs, quick: args.quick, sets: args.set.clone(), patience: PATIENCE };
         plan.run(&program.name, |findings| {
             findings.into_iter().try_for_each(|finding| told.tell(finding, output))
         })?;
     }
     devices::recommend(&told.all.clone(), &mut |finding| told.tell(finding, output))?;
     told.conclude(program, output)
+}
+
+/// The options of an environment, from pairs as `train` takes them.
+fn options(registry: &Registry, env: &str, sets: &[String]) -> anyhow::Result<toml::Table> {
+    let other = |pair: &&String| !pair.trim_start().starts_with(OPTIONS);
+    if let Some(pair) = sets.iter().find(other) {
+        let words = format!("`--set {pair}`: what is checked here has no settings but {OPTIONS}…");
+        return Err(Misuse(words).into());
+    }
+    // None are no question of training: what can't be made yet is to be found out.
+    if sets.is_empty() {
+        return Ok(toml::Table::new());
+    }
+    let request = Request { env: Some(env.to_owned()), sets: sets.to_vec(), ..Request::default() };
+    Ok(ExperimentConfig::resolve(registry, &request)?.env_options)
 }
 
 /// What has been found and told so far.

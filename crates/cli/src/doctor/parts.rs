@@ -52,6 +52,7 @@ impl Part {
         &self,
         registry: &Registry,
         quick: bool,
+        sets: &[String],
         tell: Tell<'_>,
     ) -> anyhow::Result<()> {
         let name = self.name();
@@ -59,7 +60,9 @@ impl Part {
             Self::Device(device) => devices::examine(&name, *device, quick, tell),
             Self::Reproducibility => reproducibility::examine(&name, tell),
             Self::Learning(algo) => learning::examine(&name, algo, quick, tell),
-            Self::Environment(env) => environment::examine(&name, env, registry, quick, tell),
+            Self::Environment(env) => {
+                environment::examine(&name, (env, sets), registry, quick, tell)
+            }
         }
     }
 }
@@ -85,6 +88,8 @@ pub(super) struct Plan {
     /// Processes side by side.
     pub(super) jobs: usize,
     pub(super) quick: bool,
+    /// Options of the environment.
+    pub(super) sets: Vec<String>,
     /// How long a part may take.
     pub(super) patience: Duration,
 }
@@ -132,6 +137,10 @@ impl Plan {
         let started = this_program(program).and_then(|mut command| {
             command.args(["doctor", "--json", "--part", &name]);
             command.args(self.quick.then_some("--quick"));
+            if let Part::Environment(env) = part {
+                // Named, since options are an environment's.
+                command.arg(env).args(self.sets.iter().map(|pair| format!("--set={pair}")));
+            }
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
         });
         let mut child = match started {

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context;
 use elegante::{
     DeviceChoice, Trainer,
     experiment::{
@@ -56,7 +57,7 @@ pub(crate) fn run(
 ) -> anyhow::Result<Outcome> {
     let registry = &program.registry;
     // What no seed could be trained with is said once, before any file is touched.
-    drop(Trainer::from_factory(config.train.clone(), config.env_factory(registry)?)?);
+    together(config, side_by_side(args.jobs, seeds.as_slice().len(), config).0, program)?;
     let interrupt = Interrupt::listen(tui::leave)?;
     let dir = match args.out.take() {
         Some(path) => ExperimentDir::create(path, config, seeds, registry, args.force)?,
@@ -70,6 +71,23 @@ pub(crate) fn run(
     introduce(args.json, quiet, config, seeds, &task, &dir, output)?;
     let manner = Manner { json: args.json, quiet, tui: args.tui };
     conduct(&task, manner, config, &dir, &interrupt, program, output)
+}
+
+/// Whether as many runs as go on side by side can be made, and find room for what each of them will come to keep:
+/// that they are made together is what their processes can't see of each other.
+fn together(config: &ExperimentConfig, jobs: usize, program: &Program) -> anyhow::Result<()> {
+    let make = config.env_factory(&program.registry)?;
+    let trainer = || Trainer::from_factory(config.train.clone(), make.clone());
+    let mut all = vec![trainer()?];
+    let replays = config.train.algorithm.replays();
+    while replays && all.len() < jobs {
+        let next = trainer().with_context(|| {
+            let n = all.len() + 1;
+            format!("{n} of {jobs} runs side by side, of which --jobs can make fewer")
+        })?;
+        all.push(next);
+    }
+    Ok(())
 }
 
 /// Goes on with the seeds that are not finished.
@@ -91,6 +109,9 @@ pub(crate) fn resume(
         }
     });
     let task = task(unfinished.collect(), args.jobs, &config, &dir, program);
+    if !task.runs.is_empty() {
+        together(&config, task.jobs, program)?;
+    }
     let seeds: Vec<u64> = task.runs.iter().map(|(seed, ..)| *seed).collect();
     if seeds.is_empty() {
         if !args.json && !args.quiet {

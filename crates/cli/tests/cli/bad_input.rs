@@ -56,6 +56,74 @@ fn unknown_names_bring_up_the_known_ones() {
 }
 
 #[test]
+fn runs_side_by_side_need_room_together() {
+    let place = Place::new();
+    let mut command = "train CartPole-v1 --algo dqn --steps 999999999999".to_owned();
+    let refused = |command: &str| {
+        let ran = place.run(command);
+        assert_eq!(ran.code, Some(2), "{command}: {}", ran.err);
+        ran.err
+    };
+    let error = refused(&format!("{command} --set dqn.buffer_size=999999999999"));
+    let fit = error.split("at most ").nth(1).unwrap().split(' ').next().unwrap();
+    // One has room, and two have not.
+    let some = fit.parse::<f64>().unwrap() * 0.7;
+    command += &format!(" --set dqn.buffer_size={some:.0} --seeds 0..2 --jobs 2");
+    let error = refused(&command);
+    assert!(error.contains("2 of 2 runs side by side, of which --jobs can make fewer"), "{error}");
+    assert!(error.contains("the machine has"), "{error}");
+    assert!(place.names("").is_empty(), "a refused command has left something");
+}
+
+#[test]
+fn a_buffer_that_cut_off_episodes_make_larger_than_it_may_be_ends_the_run() {
+    let place = Place::new();
+    // 205 bytes for each step, and every one of them ends an episode.
+    let ran = place.run(
+        "train CliffWalking-v1 --algo dqn --steps 2000 --set dqn.learning_starts=2000 --out run \
+         --set env_options.max_episode_steps=1 --set dqn.buffer_memory=415000",
+    );
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    for words in ["dqn.buffer_size: the replay buffer", "were cut off", "dqn.buffer_memory allows"]
+    {
+        assert!(ran.err.contains(words), "no `{words}` in {}", ran.err);
+    }
+}
+
+#[test]
+fn a_run_that_is_over_before_anything_is_learnt_says_so() {
+    let place = Place::new();
+    // Rounds of 256 steps are made whole.
+    for (starts, learns) in [(511, true), (512, false)] {
+        let ran = place.ok(&format!(
+            "train CartPole-v1 --algo dqn --steps 300 --set eval_episodes=1 \
+             --set dqn.learning_starts={starts} --out run{starts}"
+        ));
+        assert_eq!(!ran.err.contains("nothing will be learnt"), learns, "{}", ran.err);
+        let lines = place.metrics(&format!("run{starts}"));
+        assert_eq!(lines.iter().any(|line| line["loss"].is_number()), learns, "{lines:?}");
+    }
+}
+
+#[test]
+fn a_target_entropy_that_no_policy_has_is_refused() {
+    let place = Place::new();
+    refuses(
+        &place,
+        &[
+            (
+                "train Pendulum-v1 --algo sac --set sac.target_entropy=1",
+                &["sac.target_entropy = 1", "below 0.6931"],
+            ),
+            (
+                "train CartPole-v1 --algo sac --set sac.target_entropy=0.7",
+                &["sac.target_entropy = 0.7", "a choice among 2"],
+            ),
+        ],
+    );
+}
+
+#[test]
 fn what_replay_can_not_do_is_said_before_training() {
     let place = Place::new();
     refuses(

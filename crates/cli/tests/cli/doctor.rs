@@ -49,4 +49,13 @@ fn an_environment_that_nobody_knows_is_asked_about_before_anything_is_done() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
     assert!(ran.err.contains("CartPole-v1"), "{}", ran.err);
     assert_eq!(place.run("doctor --part soul").code, Some(2));
+    for (args, words) in [
+        ("doctor CartPole-v1 --set ppo.gamma=0.9", "has no settings but env_options."),
+        ("doctor CartPole-v1 --set env_options.depth=1", "unknown key `env_options.depth`"),
+        ("doctor --set env_options.depth=1", "<ENV>"),
+    ] {
+        let ran = place.run(args);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{args}");
+        assert!(ran.err.contains(words), "no `{words}` in {}", ran.err);
+    }
 }

@@ -78,7 +78,7 @@ fn a_policy_of_another_environment_is_refused_with_both_shapes() {
 fn a_run_without_one_of_its_files_says_which() {
     let (place, policy) = run();
     std::fs::remove_file(place.path("run/policy.safetensors")).unwrap();
-    refused(&place, &["run has no policy.safetensors"]);
+    refused(&place, &["run/policy.safetensors: No such file", "`resume run` makes it anew"]);
     place.write("run/policy.safetensors", policy);
     let config = place.text("run/config.toml");
     std::fs::remove_file(place.path("run/config.toml")).unwrap();

@@ -261,6 +261,28 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
 }
 
 #[test]
+fn a_policy_that_is_lost_is_made_anew() {
+    let place = finished();
+    let good = place.bytes("whole/policy.safetensors");
+    for damage in [None, Some(Vec::new()), Some(good[..good.len() - 1].to_vec())] {
+        unfinished(&place);
+        fs::copy(place.path("whole/run.json"), place.path("run/run.json")).unwrap();
+        let policy = place.path("run/policy.safetensors");
+        match damage {
+            None => fs::remove_file(&policy).unwrap(),
+            Some(bytes) => fs::write(&policy, bytes).unwrap(),
+        }
+        let error = place.run("eval run --episodes 1").err;
+        assert!(error.contains("run/policy.safetensors: "), "{error}");
+        assert!(error.contains("`resume run` makes it anew from the last checkpoint"), "{error}");
+        let ran = place.ok("resume run");
+        assert!(ran.err.contains("warning: run/policy.safetensors: "), "{}", ran.err);
+        assert_same(&place, "whole", "run");
+        assert!(place.ok("resume run").out.contains("run is finished"));
+    }
+}
+
+#[test]
 fn without_one_good_checkpoint_it_says_what_is_wrong_with_each() {
     let place = finished();
     unfinished(&place);
@@ -303,6 +325,23 @@ fn torn_and_short_logs_are_no_obstacle() {
     let ran = place.ok("resume run");
     assert!(ran.err.contains("from the beginning"), "{}", ran.err);
     assert_same(&place, "whole", "run");
+}
+
+#[test]
+fn what_makes_a_run_depend_on_its_length_is_named_with_what_does_not() {
+    let place = Place::new();
+    let train = |name: &str, sets: &str| {
+        place.ok(&format!("train CartPole-v1 --algo dqn --steps 300 --out {name} {sets} --quiet"));
+    };
+    let sets = "--set dqn.prioritized=true --set eval_episodes=1 --set dqn.learning_starts=100";
+    train("scheduled", sets);
+    let error = place.run("resume scheduled --steps 600").err;
+    for words in ["dqn.exploration_fraction = 0", "dqn.priority_beta = 1"] {
+        assert!(error.contains(words), "no `{words}` in {error}");
+    }
+    let constant = "--set dqn.exploration_fraction=0 --set dqn.priority_beta=1";
+    train("constant", &format!("{sets} {constant}"));
+    assert!(place.ok("resume constant --steps 600").out.contains("768 steps"));
 }
 
 #[test]

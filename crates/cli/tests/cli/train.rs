@@ -189,7 +189,9 @@ fn a_run_is_replaced_by_force_only_and_nothing_else_ever() {
     let before = contents(&place.path("run"));
     let again = place.run("train CartPole-v1 --steps 1 --seed 1 --out run");
     assert_eq!(again.code, Some(2));
-    assert!(again.err.contains("run is not empty") && again.err.contains("--force"), "{again:?}");
+    for words in ["run is not empty", "`resume run`", "--force"] {
+        assert!(again.err.contains(words), "no `{words}` in {again:?}");
+    }
     assert_eq!(contents(&place.path("run")), before, "a refused run has changed something");
 
     place.train("run", "--steps 1 --seed 1 --force");

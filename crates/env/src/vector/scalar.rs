@@ -1,7 +1,9 @@
 //! A vector environment made of scalar ones.
 
 use super::{FinishedEpisode, LaneState, StepOut, Tally, VectorEnv, shape::Shape, shape::finite};
-use crate::{Action, Actions, DynEnv, Ending, EnvError, Reset, Scene, Space, Step};
+use crate::{
+    Action, Actions, DynEnv, Ending, EnvError, Reset, Scene, Space, Step, check::UNWRITTEN,
+};
 
 /// Scalar environments, stepped one after the other: any [`Env`](crate::Env) becomes a vector
 /// environment this way.
@@ -60,6 +62,7 @@ impl<E: DynEnv> VecEnv<E> {
         final_obs: &mut [f32],
     ) -> Result<Step, EnvError> {
         let (env, tally) = (&mut self.envs[lane], &mut self.tallies[lane]);
+        obs.fill(UNWRITTEN);
         let step = env.step(action, obs)?;
         finite(lane, step.reward, obs)?;
         tally.episode_return += step.reward;
@@ -73,6 +76,7 @@ impl<E: DynEnv> VecEnv<E> {
             if ending == Ending::Truncated {
                 mask.extend_from_slice(env.action_mask().unwrap_or_default());
             }
+            obs.fill(UNWRITTEN);
             env.reset(&Reset::default(), obs)?;
             finite(lane, 0.0, obs)?;
         }
@@ -126,6 +130,7 @@ impl<E: DynEnv> VectorEnv for VecEnv<E> {
     fn reset_lane(&mut self, lane: usize, reset: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
         self.shape.lane(lane)?;
         self.shape.obs(1, obs)?;
+        obs.fill(UNWRITTEN);
         self.envs[lane].reset(reset, obs)?;
         self.tallies[lane] = Tally::default();
         finite(lane, 0.0, obs)

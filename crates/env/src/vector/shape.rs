@@ -1,7 +1,7 @@
 //! What the lanes of a vector environment look like, and whether a call fits them.
 
 use super::StepOut;
-use crate::{Actions, EnvError, Space};
+use crate::{Actions, EnvError, Space, check::UNWRITTEN};
 
 /// Number and spaces of the lanes.
 #[derive(Debug)]
@@ -94,7 +94,8 @@ fn no_lane(lane: usize, lanes: usize) -> EnvError {
     EnvError::Vector(format!("there is no lane {lane}: they are numbered from 0 to {}", lanes - 1))
 }
 
-/// One NaN spoils every weight of a network, so none gets past here.
+/// One NaN spoils every weight of a network, so none gets past here, and nothing of an observation that was
+/// [`UNWRITTEN`] before the call.
 #[inline]
 pub(super) fn finite(lane: usize, reward: f64, obs: &[f32]) -> Result<(), EnvError> {
     if reward.is_finite() && obs.iter().all(|x| x.is_finite()) {
@@ -106,6 +107,9 @@ pub(super) fn finite(lane: usize, reward: f64, obs: &[f32]) -> Result<(), EnvErr
 #[cold]
 fn not_finite(lane: usize, reward: f64, obs: &[f32]) -> EnvError {
     match obs.iter().position(|x| !x.is_finite()) {
+        Some(entry) if obs[entry].to_bits() == UNWRITTEN.to_bits() => {
+            EnvError::NotWritten { lane, entry }
+        }
         Some(i) => {
             let what = format!("entry {i} of the observation");
             EnvError::NonFinite { lane, what, value: f64::from(obs[i]) }

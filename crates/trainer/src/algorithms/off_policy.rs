@@ -48,6 +48,22 @@ pub(super) struct Replaying {
     pub(super) priorities: Option<[f64; 2]>,
 }
 
+impl Replaying {
+    /// Minibatches after each round of steps in so many lanes.
+    fn gradient_steps(&self, lanes: usize) -> usize {
+        match self.gradient_steps {
+            0 => self.train_freq * lanes,
+            n => n,
+        }
+    }
+
+    /// Minibatches of all the rounds that are told of together.
+    fn minibatches(&self, lanes: usize) -> u64 {
+        let rounds = TOLD.div_ceil(self.train_freq.saturating_mul(lanes).max(1));
+        (rounds as u64).saturating_mul(self.gradient_steps(lanes) as u64)
+    }
+}
+
 /// What the settings of an algorithm say of it, under the name of the one for the buffer's size.
 macro_rules! replaying {
     ($setting:expr, $config:expr) => {{
@@ -169,6 +185,11 @@ struct Rounds {
     means: Means,
 }
 
+/// β, which goes up in a line from what it begins with to 1 at the end of the run (Schaul et al., 2016, § 3.4).
+fn annealed(beta: f64, left: Left) -> f64 {
+    1.0 - (1.0 - beta) * left.after(0)
+}
+
 impl<A: Agent> OffPolicy<A> {
     /// `agent` in environments that have just begun, with nothing to remember.
     pub(super) fn new(
@@ -187,8 +208,11 @@ impl<A: Agent> OffPolicy<A> {
         let masks = world.masks(agent.head())?;
         let kinds = (replaying.priorities.is_some(), !masks.is_empty());
         let bytes = ReplayBuffer::bytes(transitions, width, agent.head(), kinds);
-        let setting = replaying.buffer_size;
-        let wanted = Wanted { setting, transitions, bytes, allowed: replaying.buffer_memory };
+        let (setting, allowed) = (replaying.buffer_size, replaying.buffer_memory);
+        let minibatch =
+            Transitions::bytes(replaying.batch_size, width, agent.head(), !masks.is_empty());
+        let minibatches = minibatch.saturating_mul(replaying.minibatches(lanes));
+        let wanted = Wanted { setting, transitions, bytes, minibatches, allowed };
         let promise = wanted.promise()?;
         let alpha = replaying.priorities.map(|[alpha, _]| alpha);
         let mut buffer = ReplayBuffer::new(capacity, lanes, width, agent.head(), alpha);
@@ -220,12 +244,7 @@ impl<A: Agent> OffPolicy<A> {
             if left.steps <= self.replaying.learning_starts {
                 continue;
             }
-            let made = self.replaying.train_freq * self.world.lanes();
-            let gradient_steps = match self.replaying.gradient_steps {
-                0 => made,
-                n => n,
-            };
-            for _ in 0..gradient_steps {
+            for _ in 0..self.replaying.gradient_steps(self.world.lanes()) {
                 all.drawn.push(self.draw(left));
                 let batch = &all.drawn[all.drawn.len() - 1];
                 let (at, means) = (Moment { left, update }, &mut all.means);
@@ -254,7 +273,13 @@ impl<A: Agent> OffPolicy<A> {
         ended.for_each(|(lane, _)| self.agent.begin(lane));
         let finals = self.world.finals(self.agent.head())?;
         self.buffer.push(&actions, &out.rewards, &out.endings, finals);
-        self.promise.taken(self.buffer.taken());
+        let bytes = self.buffer.taken();
+        self.promise.taken(bytes);
+        if let Some(limit) = self.replaying.buffer_memory.filter(|limit| bytes > *limit) {
+            let (setting, _) = self.replaying.buffer_size;
+            let cut_off = self.buffer.cut_off();
+            return Err(TrainError::ReplayGrown { setting, cut_off, bytes, limit });
+        }
         let valid = self.world.masks(self.agent.head())?;
         self.buffer.stand(&self.world.out.observations, valid);
         Ok(())
@@ -262,8 +287,7 @@ impl<A: Agent> OffPolicy<A> {
 
     fn draw(&mut self, left: Left) -> Transitions {
         let Replaying { batch_size: size, gamma, n_steps, priorities, .. } = self.replaying;
-        // β goes up to 1 over the run.
-        let beta = priorities.map_or(0.0, |[_, beta]| 1.0 - (1.0 - beta) * left.after(0));
+        let beta = priorities.map_or(0.0, |[_, beta]| annealed(beta, left));
         self.buffer.draw(&Draw { size, n_steps, gamma, beta }, left.steps, &mut self.drawing)
     }
 
@@ -395,5 +419,37 @@ impl<A: Agent> Method for OffPolicy<A> {
         let valid = self.world.masks(self.agent.head())?;
         self.buffer.stand(&self.world.out.observations, valid);
         Ok(fresh)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beta_goes_up_in_a_line_to_1() {
+        let at = |steps| annealed(0.4, Left { steps, of: 1_000 });
+        assert_eq!([at(0), at(500), at(1_000), at(1_024)], [0.4, 0.7, 1.0, 1.0]);
+        assert_eq!(annealed(1.0, Left { steps: 300, of: 1_000 }), 1.0);
+    }
+
+    #[test]
+    fn minibatches_are_those_of_all_the_rounds_that_are_told_of() {
+        let replaying = |train_freq, gradient_steps| Replaying {
+            buffer_size: ("sac.buffer_size", 1),
+            buffer_memory: None,
+            learning_starts: 0,
+            train_freq,
+            gradient_steps,
+            batch_size: 1,
+            gamma: 0.9,
+            n_steps: 1,
+            priorities: None,
+        };
+        for (train_freq, gradient_steps, lanes, expected) in
+            [(1, 1, 1, 64), (4, 1, 1, 16), (256, 128, 1, 128), (4, 0, 4, 64), (5, 0, 2, 70)]
+        {
+            assert_eq!(replaying(train_freq, gradient_steps).minibatches(lanes), expected);
+        }
     }
 }

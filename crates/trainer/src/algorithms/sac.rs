@@ -16,6 +16,10 @@
 //! where u can't be had from tanh u.
 
 mod choice;
+#[cfg(test)]
+mod tests;
+
+use std::f64::consts::LN_2;
 
 use burn::{
     module::{Module, Param},
@@ -38,6 +42,7 @@ use crate::{
     SacConfig, TrainError,
     bridge::{mask, matrix},
     checkpoint::Checkpoint,
+    config::check,
     inspect::Inspected,
     learner::Learner,
     loss::{actor, bellman_target, temperature},
@@ -60,8 +65,6 @@ pub(super) struct Sac {
     pub(super) critics: Judges,
     /// log α, where it is learnt.
     pub(super) temperature: Option<Learner<Temperature>>,
-    /// H̄.
-    target_entropy: f64,
     /// What ã and a′ are drawn with.
     noise: EnvRng,
     /// What each lane explores with until the next update; gSDE only.
@@ -86,20 +89,30 @@ pub(super) fn new(config: &SacConfig, setup: Setup<'_>) -> Result<OffPolicy<Sac>
         ActionHead::Categorical { n } => [width, *n],
         head => [width + head.dims(), 1],
     };
+    if let (Some(target), None) = (c.target_entropy, c.entropy_coef) {
+        reachable(target, head)?;
+    }
     let (policy, critics) = (setup.new_policy()?, setup.new_critics(c.critics, shape)?);
     without_memory("SAC", policy.memory() + critics.memory())?;
     let noise = stream(setup.seed, Purpose::Noise, 0);
     OffPolicy::new(Sac::new(config, policy, critics, noise), setup, replaying)
 }
 
+/// Refuses an entropy that no policy has: α would grow without end.
+fn reachable(target: f64, head: &ActionHead) -> Result<(), TrainError> {
+    let (most, of) = match head {
+        ActionHead::Categorical { n } => ((*n as f64).ln(), format!("a choice among {n}")),
+        // Within ±1, where the entropy is measured, in each entry.
+        head => (head.dims() as f64 * LN_2, format!("actions of {} entries", head.dims())),
+    };
+    let expected = format!("below {most:.4}, the entropy of {of} drawn evenly");
+    check("sac.target_entropy", target, target < most, expected)
+}
+
 impl Sac {
     /// `policy` and `critics` have autodiff.
     pub(super) fn new(config: &SacConfig, policy: Policy, critics: Critics, noise: EnvRng) -> Self {
         let c = config;
-        let usual = match &policy.config().action {
-            ActionHead::Categorical { n } => AIM * (*n as f64).ln(),
-            head => -(head.dims() as f64),
-        };
         let learnt = c.entropy_coef.is_none().then(|| {
             let log_alpha = vec![c.initial_entropy_coef.ln() as f32];
             let data = TensorData::new(log_alpha, [1]);
@@ -111,7 +124,6 @@ impl Sac {
             actor: Learner::adam(policy, c.adam_epsilon, c.max_grad_norm),
             critics: Judges::new(critics, c.adam_epsilon, c.max_grad_norm),
             temperature: learnt,
-            target_entropy: c.target_entropy.unwrap_or(usual),
             noise,
             explorations: Vec::new(),
             minibatches: 0,
@@ -125,6 +137,24 @@ impl Sac {
         match learnt.as_deref() {
             Some([log_alpha]) => f64::from(*log_alpha).exp(),
             _ => self.config.entropy_coef.unwrap_or_default(),
+        }
+    }
+
+    /// H̄, in states that allow `valid`: `[rows × choices]`, or nothing where all is allowed.
+    fn aim(&self, valid: &[bool]) -> f64 {
+        match (self.config.target_entropy, self.head()) {
+            (Some(set), _) => set,
+            (None, ActionHead::Categorical { n }) if valid.is_empty() => AIM * (*n as f64).ln(),
+            // Chances are even at ln of what there is to choose from, and no entropy is larger.
+            (None, ActionHead::Categorical { n }) => {
+                let rows = valid.chunks_exact(*n);
+                let (most, count) = rows.fold((0.0, 0), |(sum, count), row| {
+                    let allowed = row.iter().filter(|allowed| **allowed).count();
+                    (sum + (allowed as f64).ln(), count + 1)
+                });
+                AIM * most / f64::from(count)
+            }
+            (None, head) => -(head.dims() as f64),
         }
     }
 
@@ -162,7 +192,7 @@ impl Sac {
         let log_prob = choice.log_prob().detach();
         means.add("entropy", -log_prob.clone().mean().into_scalar::<f64>());
         means.add("ent_coef", alpha);
-        self.cool(log_prob, (rate, at.update), means)?;
+        self.cool(log_prob, self.aim(&batch.valid), (rate, at.update), means)?;
 
         let target = self.targets(batch, &noise[1], alpha)?;
         let values = self.values(batch, observations.clone())?;
@@ -188,12 +218,13 @@ impl Sac {
     fn cool(
         &mut self,
         log_prob: Tensor<1>,
+        target_entropy: f64,
         (rate, update): (f64, u64),
         means: &mut Means,
     ) -> Result<(), TrainError> {
         let Some(learner) = &mut self.temperature else { return Ok(()) };
         let log_alpha = learner.module.log_alpha.val();
-        let loss = temperature(log_alpha, log_prob, self.target_entropy);
+        let loss = temperature(log_alpha, log_prob, target_entropy);
         let descent = descend(learner, (&mut self.watch, "temperature."), loss, rate, update)?;
         means.add("ent_coef_loss", descent.loss);
         Ok(())

@@ -48,7 +48,7 @@ settings! {
         /// Learnt α: what it begins with.
         pub initial_entropy_coef: f64 = 1.0,
         /// Learnt α: the entropy that it aims at, in nats. Not set: minus the number of entries of a continuous
-        /// action, 0.98 ln n for a choice among n.
+        /// action, 0.98 ln n for a choice among n (the valid ones: their mean over the minibatch, where there are masks).
         pub target_entropy: Option<f64> = None,
         /// Continuous actions: whether the noise is a function of the state (gSDE).
         pub sde: bool = false,

@@ -228,7 +228,41 @@ fn the_memory_told_is_the_memory_taken() {
         let tree = size_of_val(clocks.buffer.priorities.as_ref().unwrap().tree.nodes()) as u64;
         let told = ReplayBuffer::bytes(most, 1, &head, (true, true));
         assert!(before as u64 + tree <= told && told <= before as u64 + 2 * tree, "{told}");
-        assert_eq!(clocks.buffer.taken(), told);
+        // An observation and the mask of where lane 1 was cut off.
+        let each = 4 + 5 + size_of::<(usize, Final)>() + FINAL_BESIDE;
+        let finals = (clocks.buffer.cut_off() * each) as u64;
+        assert_eq!(clocks.buffer.taken(), told + finals);
+    }
+}
+
+#[test]
+fn episodes_that_were_cut_off_are_counted_with_what_they_add() {
+    let values = ActionValues { n: 2, dueling: false, quantiles: 1 };
+    let head = ActionHead::EpsilonGreedy { values, epsilon: 0.0 };
+    let mut buffer = ReplayBuffer::new(4, 1, 1_000, &head, None);
+    let mut taken = Vec::new();
+    for t in 0..6 {
+        buffer.stand(&[0.0; 1_000], Vec::new());
+        let last = Final { observation: vec![0.0; 1_000], valid: Vec::new() };
+        let (ending, finals) = match t {
+            0 => (None, Vec::new()),
+            _ => (Some(Ending::Truncated), vec![(0, last)]),
+        };
+        buffer.push(&ActionBatch::Discrete(vec![0]), &[0.0], &[ending], finals);
+        taken.push((buffer.taken(), buffer.cut_off()));
+    }
+    let row = ReplayBuffer::bytes(1, 1_000, &head, (false, false));
+    assert_eq!(taken[0], (row, 0));
+    for (t, pair) in taken.windows(2).enumerate() {
+        let (more, cut_off) = (pair[1].0 - pair[0].0, pair[1].1);
+        // Two observations in a step instead of one, until the oldest give way, the first of which had one.
+        assert_eq!(cut_off, (t + 1).min(4), "after step {}", t + 1);
+        let least = match t {
+            0..=2 => row + 4_000,
+            3 => 4_000,
+            _ => 0,
+        };
+        assert!((least..least + 200).contains(&more), "{more} bytes for step {}", t + 1);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What noisy networks act and learn with.
+//! What networks act and learn with, noisy ones above all.
 
 use elegante_policy::{DeviceChoice, MlpConfig, PolicyConfig};
 
@@ -8,9 +8,13 @@ const LANES: usize = 3;
 const WIDTH: usize = 2;
 
 fn agent(change: impl FnOnce(&mut DqnConfig)) -> Dqn {
+    quantile_agent(1, change)
+}
+
+fn quantile_agent(quantiles: usize, change: impl FnOnce(&mut DqnConfig)) -> Dqn {
     let mut config = DqnConfig { noisy: true, learning_starts: 10, ..DqnConfig::default() };
     change(&mut config);
-    let values = ActionValues { n: 4, dueling: false, quantiles: 1 };
+    let values = ActionValues { n: 4, dueling: false, quantiles };
     let head = ActionHead::EpsilonGreedy { values, epsilon: 0.0 };
     let policy = PolicyConfig::new(WIDTH, head, MlpConfig::default());
     let device = DeviceChoice::Auto.open().unwrap().autodiff();
@@ -147,4 +151,98 @@ fn what_is_shown_and_saved_is_the_network_without_noise() {
     let loaded = Policy::from_safetensors(&bytes, &device).unwrap();
     assert_eq!(params::flatten(&loaded), mean);
     assert_eq!(loaded.act(&[0.5, 1.0]).unwrap(), policy.act(&[0.5, 1.0]).unwrap());
+}
+
+#[test]
+fn the_chance_of_a_random_action_falls_in_a_line_and_then_stays() {
+    let at = |steps| Left { steps, of: 1_000 };
+    let change = |dqn: &mut DqnConfig| {
+        dqn.noisy = false;
+        (dqn.exploration_initial, dqn.exploration_final) = (0.8, 0.2);
+        dqn.exploration_fraction = 0.5;
+    };
+    let dqn = agent(change);
+    for (steps, expected) in
+        [(0, 1.0), (9, 1.0), (10, 0.788), (250, 0.5), (500, 0.2), (501, 0.2), (1_000, 0.2)]
+    {
+        let ε = dqn.epsilon(at(steps));
+        assert!((ε - expected).abs() < 1e-12, "{ε} after {steps} steps");
+    }
+    let constant = agent(|dqn| {
+        change(dqn);
+        dqn.exploration_fraction = 0.0;
+    });
+    assert!([10, 500, 999].iter().all(|&steps| (constant.epsilon(at(steps)) - 0.2).abs() < 1e-12));
+}
+
+/// What a network says of the actions in two states.
+fn said(policy: &Policy, observations: &[f32]) -> Vec<f32> {
+    let observations = matrix(observations.to_vec(), WIDTH, &policy.device());
+    policy.outputs(observations).into_data().iter::<f32>().collect()
+}
+
+#[test]
+fn what_is_not_allowed_is_never_bootstrapped_from() {
+    for double in [false, true] {
+        let mut dqn = agent(|dqn| (dqn.noisy, dqn.double) = (false, double));
+        let mut batch = batch();
+        let next = said(dqn.target.module.mean(), &batch.next_observations);
+        // Of the best two of every state the better one is forbidden.
+        let mut expected = Vec::new();
+        for (row, q) in next.chunks_exact(4).enumerate() {
+            let mut order = [0, 1, 2, 3];
+            order.sort_by(|&a, &b| q[b].total_cmp(&q[a]));
+            batch.next_valid.extend((0..4).map(|action| action != order[0]));
+            expected.push(batch.rewards[row] + batch.discounts[row] * q[order[1]]);
+            assert!(q[order[0]] - q[order[1]] > 1e-3, "they would not be told apart: {q:?}");
+        }
+        let noise = dqn.draw();
+        let targets: Vec<f32> = dqn.targets(&batch, &noise).into_data().iter::<f32>().collect();
+        assert!(
+            targets.iter().zip(&expected).all(|(is, it)| (is - it).abs() < 1e-6),
+            "{targets:?}"
+        );
+    }
+}
+
+#[test]
+fn an_error_is_how_far_the_target_is_above_the_value() {
+    for quantiles in [1, 3] {
+        let mut dqn = quantile_agent(quantiles, |dqn| (dqn.noisy, dqn.prioritized) = (false, true));
+        let (batch, noise) = (batch(), dqn.draw());
+        let average = |all: Vec<f32>| -> Vec<f32> {
+            all.chunks_exact(quantiles)
+                .map(|row| row.iter().sum::<f32>() / row.len() as f32)
+                .collect()
+        };
+        let targets = average(dqn.targets(&batch, &noise).into_data().iter::<f32>().collect());
+        let q = average(said(&dqn.policy(), &batch.observations));
+        let at = Moment { left: Left { steps: 20, of: 1_000 }, update: 1 };
+        let errors = dqn.improve(&batch, &noise, at, &mut Means::default()).unwrap();
+        for (row, action) in [1, 3].into_iter().enumerate() {
+            let expected = targets[row] - q[row * 4 + action];
+            assert!((errors[row] - expected).abs() < 1e-5, "{errors:?}, {expected} in row {row}");
+        }
+    }
+}
+
+#[test]
+fn the_target_network_follows_as_often_as_is_due() {
+    let mut dqn = agent(|dqn| {
+        (dqn.noisy, dqn.target_update_interval, dqn.tau) = (false, 100, 0.5);
+    });
+    let first = params::flatten(&dqn.target.module);
+    let at = Moment { left: Left { steps: 20, of: 1_000 }, update: 1 };
+    dqn.learn(&batch(), at, &mut Means::default()).unwrap();
+    let learnt = params::flatten(&dqn.online.module);
+    assert_ne!(first, learnt);
+    // Lanes that step together pass a multiple of the interval without being at one.
+    for (steps, kept) in [(99, 1.0), (104, 0.5), (196, 0.5), (204, 0.25), (504, 0.03125)] {
+        dqn.follow(steps);
+        let target = params::flatten(&dqn.target.module);
+        let way = first.iter().zip(&learnt).map(|(a, b)| kept * a + (1.0 - kept) * b);
+        for (is, should) in target.iter().zip(way) {
+            assert!((is - should).abs() < 1e-6, "{is}, not {should}, after {steps} steps");
+        }
+    }
 }
