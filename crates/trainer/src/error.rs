@@ -56,9 +56,9 @@ pub enum TrainError {
     /// A replay buffer that would not fit.
     #[error("{0}")]
     ReplayMemory(ReplayMemory),
-    /// A replay buffer that has come to take more than it may, by what episodes that were cut off add to it.
+    /// A replay buffer that has come to take more than it may, by what masks and episodes that were cut off add to it.
     #[error(
-        "{setting}: the replay buffer has come to {}, since {cut_off} of its episodes were cut off, which adds an observation for each; {}.buffer_memory allows {}: raise it, or keep fewer transitions", size(*.bytes), table(.setting), size(*.limit)
+        "{setting}: the replay buffer has come to {} with what masks of actions add to it and the {cut_off} episodes that were cut off, an observation each; {}.buffer_memory allows {}: raise it, or keep fewer transitions", size(*.bytes), table(.setting), size(*.limit)
     )]
     ReplayGrown {
         /// The setting that says how many transitions are kept.

@@ -162,7 +162,7 @@ Examples:
 pub(crate) struct DoctorArgs {
     /// Environment to check as well; `{bin} envs` lists them
     pub(crate) env: Option<String>,
-    /// Check the environment with an option, as in `train`: --set env_options.slippery=false
+    /// Check the environment with an option, as in `train`: --set env_options.is_slippery=false
     #[arg(long, value_name = "KEY=VALUE", requires = "env")]
     pub(crate) set: Vec<String>,
     /// Leave out what takes long: most of what is learnt, and the speeds of larger networks

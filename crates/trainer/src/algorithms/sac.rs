@@ -101,11 +101,11 @@ pub(super) fn new(config: &SacConfig, setup: Setup<'_>) -> Result<OffPolicy<Sac>
 /// Refuses an entropy that no policy has: α would grow without end.
 fn reachable(target: f64, head: &ActionHead) -> Result<(), TrainError> {
     let (most, of) = match head {
-        ActionHead::Categorical { n } => ((*n as f64).ln(), format!("a choice among {n}")),
+        ActionHead::Categorical { n } => ((*n as f64).ln(), format!("ln {n}")),
         // Within ±1, where the entropy is measured, in each entry.
-        head => (head.dims() as f64 * LN_2, format!("actions of {} entries", head.dims())),
+        head => (head.dims() as f64 * LN_2, format!("{} ln 2", head.dims())),
     };
-    let expected = format!("below {most:.4}, the entropy of {of} drawn evenly");
+    let expected = format!("below {most:.4} ({of}), the entropy of actions drawn evenly");
     check("sac.target_entropy", target, target < most, expected)
 }
 

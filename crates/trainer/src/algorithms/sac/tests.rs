@@ -67,12 +67,12 @@ fn an_entropy_that_no_policy_has_is_refused() {
     most(&choice, 1.386).unwrap();
     let error = most(&choice, 4f64.ln()).unwrap_err().to_string();
     assert!(error.contains("sac.target_entropy = 1.38"), "{error}");
-    assert!(
-        error.contains("below 1.3863, the entropy of a choice among 4 drawn evenly"),
-        "{error}"
-    );
+    assert!(error.contains("below 1.3863 (ln 4), the entropy of actions drawn evenly"), "{error}");
     let vector = ActionHead::SquashedGaussian { low: vec![-1.0; 3], high: vec![1.0; 3] };
     most(&vector, 2.0).unwrap();
     let error = most(&vector, 3.0).unwrap_err().to_string();
-    assert!(error.contains("below 2.0794, the entropy of actions of 3 entries"), "{error}");
+    assert!(
+        error.contains("below 2.0794 (3 ln 2), the entropy of actions drawn evenly"),
+        "{error}"
+    );
 }
