@@ -11,7 +11,7 @@ use burn::tensor::{Int, Tensor};
 
 pub use arithmetic::{AdamStep, all_finite, instruction_set, norm};
 pub use switch::{Instructions, fused, instructions, set_fused, set_instructions};
-pub use team::{Task, Team};
+pub use team::{Ahead, Task, Team};
 
 /// The nonlinearity f of a layer y = f(x W + b).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ pub type Task<T> = Box<dyn FnOnce() -> T + Send>;
 /// How long a thread looks for what it waits for before it sleeps. An update of a small network needs the
 /// others every fraction of a millisecond; waking them each time would take as long as their part of the
 /// work.
-const PATIENCE: Duration = Duration::from_micros(200);
+const PATIENCE: Duration = Duration::from_micros(1000);
 /// Threads, at most.
 const MOST: usize = 256;
 /// Products that are worth a thread of their own: what a core does in a hundred microseconds. With half as
@@ -32,6 +32,27 @@ const WORTH: usize = if cfg!(test) { 1 << 10 } else { 1 << 22 };
 pub struct Team {
     /// What each of the other threads is to do. It ends when the last of these is dropped.
     mates: Vec<Sender<Job>>,
+}
+
+/// What comes out of a task that another thread may have begun.
+pub enum Ahead<T> {
+    /// Nobody has: the thread that wants to know does it.
+    Later(Task<T>),
+    /// Another thread has been sent it.
+    Sent(Receiver<T>),
+}
+
+impl<T> Ahead<T> {
+    /// What the task returns, as soon as it has.
+    ///
+    /// # Panics
+    /// Where the task does.
+    pub fn get(self) -> T {
+        match self {
+            Self::Later(task) => task(),
+            Self::Sent(result) => receive(&result).expect("no other thread panicked"),
+        }
+    }
 }
 
 thread_local! {
@@ -70,24 +91,19 @@ impl Team {
         assert!(tasks.len() <= self.threads(), "{} tasks for a {self:?}", tasks.len());
         let mut tasks = tasks.into_iter();
         let first = tasks.next();
-        let others: Vec<_> = tasks
-            .zip(&self.mates)
-            .map(|(task, mate)| {
-                let (done, result) = channel();
-                let job: Job = Box::new(move || {
-                    // Nobody waits for the result any more where another task has panicked.
-                    let _ = done.send(task());
-                });
-                if let Err(job) = mate.send(job) {
-                    // That thread has died of an earlier job's panic.
-                    job.0();
-                }
-                result
-            })
-            .collect();
+        let others: Vec<_> = tasks.zip(&self.mates).map(|(task, mate)| send(mate, task)).collect();
         let first = first.map(|task| task());
         let others = others.iter().map(|result| receive(result).expect("no other thread panicked"));
         first.into_iter().chain(others).collect()
+    }
+
+    /// Has the last of the other threads do `task`, after all that it has been sent before, while the calling
+    /// thread goes on.
+    pub fn ahead<T: Send + 'static>(&self, task: Task<T>) -> Ahead<T> {
+        match self.mates.last() {
+            Some(mate) => Ahead::Sent(send(mate, task)),
+            None => Ahead::Later(task),
+        }
     }
 
     /// Does `work`, in which the rows of large layers are shared among these threads. The bits of what comes
@@ -123,6 +139,20 @@ pub(crate) fn by_rows<T: Clone + Send + 'static>(
         Box::new(move || work(&given, part))
     };
     team.all((0..parts).map(task).collect()).concat()
+}
+
+/// Has `mate` do `task`; what it returns comes through the channel.
+fn send<T: Send + 'static>(mate: &Sender<Job>, task: Task<T>) -> Receiver<T> {
+    let (done, result) = channel();
+    let job: Job = Box::new(move || {
+        // Nobody waits for the result any more where another task has panicked.
+        let _ = done.send(task());
+    });
+    if let Err(job) = mate.send(job) {
+        // That thread has died of an earlier job's panic.
+        job.0();
+    }
+    result
 }
 
 /// A thread that does what it is sent.
@@ -186,6 +216,20 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(team.all(vec![Box::new(|| 0), Box::new(|| 1)]), [0, 1]);
+        assert_eq!(team.ahead(Box::new(|| 2)).get(), 2);
+    }
+
+    #[test]
+    fn what_is_begun_ahead_is_done_elsewhere_and_between_what_all_do() {
+        let team = Team::new(2);
+        let elsewhere = team.ahead(Box::new(|| thread::current().id()));
+        let ids = ids(&team);
+        assert_eq!(elsewhere.get(), ids[1]);
+        let alone = Team::new(1).ahead(Box::new(|| thread::current().id()));
+        assert_eq!(alone.get(), ids[0]);
+        drop(team.ahead(Box::new(|| ids)));
+        let panics = team.ahead(Box::new(|| panic!("on purpose")));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| panics.get())).is_err());
     }
 
     #[cfg(feature = "flex")]

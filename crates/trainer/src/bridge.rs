@@ -27,7 +27,8 @@ pub(crate) fn numbers(vectors: Vec<Tensor<1>>) -> Vec<f64> {
         Some(first) if !in_memory(&first.device()) => vec![Tensor::cat(vectors, 0)],
         _ => vectors,
     };
-    let mut all = Vec::new();
+    let count = together.iter().map(|vector| vector.dims()[0]).sum();
+    let mut all = Vec::with_capacity(count);
     for vector in together {
         entries(vector, |numbers| all.extend(numbers.iter().map(|&x| f64::from(x))));
     }

@@ -1,5 +1,7 @@
 //! Collecting fixed-length rollouts from environments that run on from one to the next.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor};
 use elegante_env::{
     AnyEnv, EnvRng,
@@ -13,6 +15,7 @@ use crate::{
     TrainError,
     bridge::{mask, matrix, numbers},
     checkpoint::Checkpoint,
+    crew::{Ahead, Crew, Task},
     metrics::Episode,
     rollout::{Rollout, kept},
     streams::{Purpose, stream},
@@ -59,10 +62,16 @@ pub(crate) struct Options {
 /// What a policy of either kind said, and what of it is on the host.
 struct Acted {
     drawn: ActionBatch,
-    /// `[lanes]`, where the networks are: nobody needs them before the rollout is complete.
-    log_probs: Tensor<1>,
+    log_probs: LogProbs,
     /// With networks that remember.
     values: Vec<f64>,
+}
+
+/// log πθ(aₜ|sₜ) of every lane.
+enum LogProbs {
+    Here(Vec<f32>),
+    /// `[lanes]`, where the networks are: nobody needs them before the rollout is complete.
+    There(Tensor<1>),
 }
 
 impl Collector {
@@ -122,26 +131,35 @@ impl Collector {
     }
 
     /// `steps` steps in every lane with `networks`, which have no autodiff, and the episodes that
-    /// ended in them. An error leaves some lanes further than others.
+    /// ended in them. `crew` may help with it. An error leaves some lanes further than others.
     pub(crate) fn collect(
         &mut self,
         networks: &ActorCritic,
         steps: usize,
+        crew: &Crew,
     ) -> Result<(Rollout, Vec<Episode>), TrainError> {
         let (lanes, width) = (self.lanes(), self.config.observation);
+        let mut valuer = Valuer::new(networks, crew);
         let mut rollout = self.empty();
+        rollout.reserve(steps);
         let mut finals = Finals::default();
         let mut episodes = Vec::new();
-        let mut log_probs = Vec::with_capacity(steps);
+        let mut log_probs = Vec::new();
         self.explored = 0;
         for t in 0..steps {
             let valid = self.world.masks(&self.config.action)?;
             let acted = self.act(networks, &valid)?;
             rollout.observations.extend_from_slice(&self.observations);
+            if self.memory.is_empty() {
+                valuer.begin(&rollout.observations);
+            }
             rollout.starts.extend_from_slice(&self.starts);
             push_masks(&mut rollout.valid, &valid, t, lanes * self.config.action.choices());
             rollout.actions.append(&acted.drawn);
-            log_probs.push(acted.log_probs);
+            match acted.log_probs {
+                LogProbs::Here(here) => rollout.log_probs.extend(here.into_iter().map(f64::from)),
+                LogProbs::There(there) => log_probs.push(there),
+            }
             rollout.values.extend(acted.values);
 
             let taken = self.config.action.to_env(acted.drawn);
@@ -157,8 +175,8 @@ impl Collector {
             }
             self.starts = self.world.out.endings.iter().map(Option::is_some).collect();
         }
-        rollout.log_probs = numbers(log_probs);
-        self.value(networks, &mut rollout, finals);
+        rollout.log_probs.extend(numbers(log_probs));
+        self.value(networks, &mut rollout, finals, valuer);
         Ok((rollout, episodes))
     }
 
@@ -230,7 +248,10 @@ impl Collector {
         }
         self.explored += 1;
         let drawn = distribution.explore(self.explorations.iter().zip(&mut self.streams))?;
-        let log_probs = distribution.log_prob(drawn.to_tensor(device));
+        let log_probs = match distribution.log_prob_in_memory(&drawn) {
+            Some(here) => LogProbs::Here(here),
+            None => LogProbs::There(distribution.log_prob(drawn.to_tensor(device))),
+        };
         Ok(Acted { drawn, log_probs, values })
     }
 
@@ -255,25 +276,24 @@ impl Collector {
         Ok(rewards.iter().map(|&reward| normalizer.normalize(reward)).collect())
     }
 
-    /// V(sₜ) and V(sₜ₊₁) of every step. Without a memory all of them come from a few large forward
-    /// passes: the weights have not changed since the first step.
-    fn value(&self, networks: &ActorCritic, rollout: &mut Rollout, mut finals: Finals) {
+    /// V(sₜ) and V(sₜ₊₁) of every step.
+    fn value(
+        &self,
+        networks: &ActorCritic,
+        rollout: &mut Rollout,
+        mut finals: Finals,
+        valuer: Valuer<'_>,
+    ) {
         let (lanes, width) = (self.lanes(), self.config.observation);
         let n = rollout.len();
-        let device = networks.policy().device();
         let last = if self.memory.is_empty() {
-            let mut all = rollout.observations.clone();
-            all.extend_from_slice(&self.observations);
-            all.extend_from_slice(&finals.observations);
-            let parts = all.chunks(VALUED * width).flat_map(|part| {
-                let values = networks.value(matrix(part.to_vec(), width, &device));
-                values.into_data().iter::<f64>().collect::<Vec<_>>()
-            });
-            let values: Vec<f64> = parts.collect();
+            let after = [&self.observations, &finals.observations];
+            let values = valuer.finish(&rollout.observations, after);
             rollout.values = values[..n].to_vec();
             finals.values = values[n + lanes..].to_vec();
             values[n..n + lanes].to_vec()
         } else {
+            let device = networks.policy().device();
             let remembered = matrix(self.remembered(), self.memory.len() / lanes, &device);
             let observations = matrix(self.observations.clone(), width, &device);
             let value = networks.step(observations, remembered).0.value();
@@ -328,6 +348,50 @@ fn push_masks(all: &mut Vec<bool>, step: &[bool], t: usize, width: usize) {
         all.resize(t * width, true);
         all.extend_from_slice(step);
         all.resize((t + 1) * width, true);
+    }
+}
+
+/// What a value network without a memory says of a rollout, in a few large forward passes: the weights don't
+/// change from its first step to its last. Another thread may make them while the environments go on.
+struct Valuer<'a> {
+    networks: Arc<ActorCritic>,
+    crew: &'a Crew,
+    /// Numbers of as many observations as are looked at together.
+    part: usize,
+    /// Of every whole part that there has been.
+    begun: Vec<Ahead<Vec<f64>>>,
+}
+
+impl<'a> Valuer<'a> {
+    fn new(networks: &ActorCritic, crew: &'a Crew) -> Self {
+        let part = VALUED * networks.policy().config().observation;
+        Self { networks: Arc::new(networks.clone()), crew, part, begun: Vec::new() }
+    }
+
+    /// V of these observations.
+    fn look(&self, observations: &[f32]) -> Task<Vec<f64>> {
+        let (networks, observations) = (self.networks.clone(), observations.to_vec());
+        Box::new(move || {
+            let policy = networks.policy();
+            let seen = matrix(observations, policy.config().observation, &policy.device());
+            networks.value(seen).into_data().iter::<f64>().collect()
+        })
+    }
+
+    /// Begins with the parts that are whole, of all that was observed so far.
+    fn begin(&mut self, observations: &[f32]) {
+        for part in observations.chunks_exact(self.part).skip(self.begun.len()) {
+            self.begun.push(self.crew.ahead(self.look(part)));
+        }
+    }
+
+    /// V of all that was observed, and of what was after it.
+    fn finish(mut self, observations: &[f32], after: [&Vec<f32>; 2]) -> Vec<f64> {
+        let mut rest = observations[self.begun.len() * self.part..].to_vec();
+        after.iter().for_each(|after| rest.extend_from_slice(after));
+        let rest: Vec<_> = rest.chunks(self.part).map(|part| self.look(part)()).collect();
+        let begun = self.begun.drain(..).map(Ahead::get);
+        begun.chain(rest).flatten().collect()
     }
 }
 
@@ -458,7 +522,8 @@ mod tests {
                 };
                 let mut collector = Collector::new(clocks(), 0, &networks, options).unwrap();
                 // The second rollout begins and ends in the middle of episodes.
-                let rollouts = [5, 6].map(|steps| collector.collect(&networks, steps).unwrap().0);
+                let rollouts = [5, 6]
+                    .map(|steps| collector.collect(&networks, steps, &Crew::alone()).unwrap().0);
                 for (lane, limit) in [3, 4].into_iter().enumerate() {
                     let of = |all: fn(&Rollout) -> &Vec<f64>| -> Vec<f64> {
                         let all = rollouts.iter().flat_map(|r| all(r).chunks_exact(2));
@@ -479,6 +544,30 @@ mod tests {
     }
 
     #[test]
+    fn values_of_a_long_rollout_come_in_parts_from_whatever_thread() {
+        let networks = actor_critic(MlpConfig { hidden: vec![8], ..MlpConfig::default() });
+        let options = Options {
+            gamma: 0.9,
+            normalize_observations: false,
+            normalize_rewards: false,
+            sde_sample_steps: 0,
+        };
+        let steps = VALUED / 2 + 300;
+        let [alone, together] = [1, 2].map(|threads| {
+            let mut collector = Collector::new(clocks(), 0, &networks, options).unwrap();
+            collector.collect(&networks, steps, &Crew::new(threads)).unwrap().0
+        });
+        assert_eq!(alone.values, together.values);
+        assert_eq!(alone.next_values, together.next_values);
+        let seen = matrix(alone.observations, 2, &networks.policy().device());
+        let values: Vec<f64> = networks.value(seen).into_data().iter::<f64>().collect();
+        assert_eq!((alone.values.len(), values.len()), (2 * steps, 2 * steps));
+        for (t, (ours, theirs)) in alone.values.iter().zip(values).enumerate() {
+            assert!((ours - theirs).abs() < 1e-6, "row {t}: {ours} and {theirs}");
+        }
+    }
+
+    #[test]
     fn every_lane_is_normalised_as_the_wrappers_do_it() {
         let networks = actor_critic(MlpConfig { hidden: vec![8], ..MlpConfig::default() });
         let options = Options {
@@ -488,7 +577,7 @@ mod tests {
             sde_sample_steps: 0,
         };
         let mut collector = Collector::new(clocks(), 0, &networks, options).unwrap();
-        let (rollout, _) = collector.collect(&networks, 12).unwrap();
+        let (rollout, _) = collector.collect(&networks, 12, &Crew::alone()).unwrap();
 
         let rewards = RewardNormalizer::new(2, 0.9).unwrap();
         let env = NormalizeReward::vector(VecEnv::new(clocks()).unwrap(), rewards);

@@ -7,7 +7,7 @@ use std::{
 
 use elegante_kernels::Team;
 
-pub(crate) use elegante_kernels::Task;
+pub(crate) use elegante_kernels::{Ahead, Task};
 
 /// Calls of a trial.
 const TRIAL: u32 = 8;
@@ -49,8 +49,9 @@ enum Phase {
 }
 
 impl Pace {
+    /// With calls of all threads, which have to start and to get memory of their own: those decide nothing.
     const START: Self = Self {
-        now: Phase::TryOne,
+        now: Phase::All,
         left: TRIAL,
         taken: Duration::ZERO,
         slowest: Duration::ZERO,
@@ -118,6 +119,15 @@ impl Crew {
         })
     }
 
+    /// Begins `task` on another thread, if several are quicker than one as far as is known; otherwise it is done
+    /// when somebody wants what it returns.
+    pub(crate) fn ahead<T: Send + 'static>(&self, task: Task<T>) -> Ahead<T> {
+        match self.pace.get().now {
+            Phase::TryOne | Phase::One => Ahead::Later(task),
+            Phase::TryAll | Phase::All => self.team.ahead(task),
+        }
+    }
+
     /// Does `work`, with the rows of large layers shared among the threads if that is quicker.
     pub(crate) fn lend<T>(&self, work: impl FnOnce() -> T) -> T {
         if self.threads() == 1 {
@@ -168,6 +178,9 @@ mod tests {
         let crew = Crew::new(3);
         for _ in 0..3 * SOON {
             let several = matches!(crew.pace.get().now, Phase::TryAll | Phase::All);
+            let caller = std::thread::current().id();
+            let ahead = crew.ahead(Box::new(|| std::thread::current().id()));
+            assert_eq!(ahead.get() != caller, several);
             assert_eq!(crew.lend(Team::lent), if several { 3 } else { 1 });
         }
         assert_eq!(Crew::alone().lend(Team::lent), 1);
@@ -194,22 +207,20 @@ mod tests {
     #[test]
     fn the_quicker_way_is_kept_and_tried_again() {
         use Phase::{All, One, TryAll, TryOne};
-        let gain = phases(100, 60, 4);
-        assert_eq!(gain, [(TryOne, TRIAL), (TryAll, TRIAL), (All, SOON), (TryOne, TRIAL)]);
+        let (begins, tried) = ((All, TRIAL), (TryOne, TRIAL));
+        let gain = phases(100, 60, 5);
+        assert_eq!(gain, [begins, tried, (TryAll, TRIAL), (All, SOON), tried]);
         // A thread that has to be waited for is given up at the second call that shows it.
-        let loss = phases(100, 900, 6);
+        let loss = phases(100, 900, 7);
         let (first, second) = ((One, 2 * SOON), (One, 4 * SOON));
-        assert_eq!(
-            loss,
-            [(TryOne, TRIAL), (TryAll, 2), first, (TryOne, TRIAL), (TryAll, 2), second]
-        );
-        assert_eq!(phases(100, 900, 60)[59], (One, LATE));
+        assert_eq!(loss, [begins, tried, (TryAll, 2), first, tried, (TryAll, 2), second]);
+        assert_eq!(phases(100, 900, 61)[60], (One, LATE));
     }
 
     #[test]
     fn one_slow_call_decides_nothing() {
         for slow in 0..2 * TRIAL {
-            let mut pace = Pace::START;
+            let mut pace = Pace { now: Phase::TryOne, ..Pace::START };
             for call in 0..2 * TRIAL {
                 let usual = if call < TRIAL { 100 } else { 60 };
                 pace = pace.after(Duration::from_micros(if call == slow { 9_000 } else { usual }));

@@ -43,17 +43,52 @@ pub(crate) struct Rollout {
     pub(crate) memory: Vec<f32>,
 }
 
-/// Advantages, and the λ-returns that the value function learns.
+/// What is to be learnt from each row of a rollout.
+///
+/// The numbers of a row are side by side: minibatches take rows from all over, each of which is a line of the
+/// cache to wait for.
 #[derive(Clone, Debug)]
-pub(crate) struct Targets {
-    pub(crate) advantages: Vec<f64>,
-    pub(crate) returns: Vec<f64>,
+pub(crate) struct Targets(Vec<Target>);
+
+/// What is to be learnt from a step, and what was thought of it when it was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    /// Âₜ.
+    pub(crate) advantage: f64,
+    /// Gₜ, the λ-return that the value function learns.
+    pub(crate) returns: f64,
+    /// log π_old(aₜ|sₜ).
+    old_log_prob: f64,
+    /// V_old(sₜ).
+    old_value: f64,
+}
+
+impl Targets {
+    /// A number of every row, in their order.
+    pub(crate) fn each(&self, number: impl Fn(&Target) -> f64) -> Vec<f64> {
+        self.0.iter().map(number).collect()
+    }
+
+    /// A number of each of these rows.
+    fn pick(&self, rows: &[usize], number: impl Fn(&Target) -> f64) -> Vec<f64> {
+        rows.iter().map(|&row| number(&self.0[row])).collect()
+    }
 }
 
 impl Rollout {
     /// Steps of all lanes together.
     pub(crate) fn len(&self) -> usize {
         self.rewards.len()
+    }
+
+    /// Makes room for so many more steps in every lane.
+    pub(crate) fn reserve(&mut self, steps: usize) {
+        let rows = steps * self.lanes;
+        self.observations.reserve(rows * self.width);
+        self.log_probs.reserve(rows);
+        self.rewards.reserve(rows);
+        self.endings.reserve(rows);
+        self.starts.reserve(rows);
     }
 
     /// Âₜ by GAE(γ, λ), and Âₜ + V(sₜ).
@@ -66,8 +101,14 @@ impl Rollout {
             traces: &traces(&self.endings, lambda),
             lanes: self.lanes,
         });
-        let returns = advantages.iter().zip(&self.values).map(|(a, v)| a + v).collect();
-        Targets { advantages, returns }
+        let old = self.log_probs.iter().zip(&self.values);
+        let target = |(advantage, (&old_log_prob, &old_value))| Target {
+            advantage,
+            returns: advantage + old_value,
+            old_log_prob,
+            old_value,
+        };
+        Targets(advantages.into_iter().zip(old).map(target).collect())
     }
 
     /// What is shuffled and dealt into minibatches: single steps, or whole lanes where the networks
@@ -88,7 +129,7 @@ impl Rollout {
     /// The minibatch of the given units.
     pub(crate) fn gather(&self, targets: &Targets, units: &[usize], to: &Layout) -> Minibatch {
         let rows = self.rows(units);
-        let mut advantages = pick(&targets.advantages, &rows);
+        let mut advantages = targets.pick(&rows, |target| target.advantage);
         if to.normalize_advantages {
             advantages = normalized(&advantages);
         }
@@ -129,10 +170,10 @@ impl Rollout {
             observations: matrix(observations, self.width, device),
             actions: actions.to_tensor(device),
             valid: mask(&valid, choices, device),
-            old_log_probs: pick(&self.log_probs, rows),
-            old_values: pick(&self.values, rows),
+            old_log_probs: targets.pick(rows, |target| target.old_log_prob),
+            old_values: targets.pick(rows, |target| target.old_value),
             advantages,
-            returns: pick(&targets.returns, rows),
+            returns: targets.pick(rows, |target| target.returns),
             sequence,
             device: device.clone(),
         }
@@ -148,15 +189,30 @@ pub(crate) struct Layout {
     pub(crate) device: Device,
 }
 
-fn pick(all: &[f64], rows: &[usize]) -> Vec<f64> {
-    rows.iter().map(|&row| all[row]).collect()
-}
-
 /// Rows of `width` entries each, by index.
 fn take<T: Copy>(all: &[T], rows: &[usize], width: usize) -> Vec<T> {
-    let mut taken = Vec::with_capacity(rows.len() * width);
-    rows.iter().for_each(|row| taken.extend_from_slice(&all[row * width..(row + 1) * width]));
-    taken
+    /// A row whose length the compiler knows is copied without a call.
+    fn short<T: Copy, const WIDTH: usize>(all: &[T], rows: &[usize]) -> Vec<T> {
+        let all = all.as_chunks::<WIDTH>().0;
+        rows.iter().map(|&row| all[row]).collect::<Vec<_>>().into_flattened()
+    }
+    match width {
+        1 => short::<T, 1>(all, rows),
+        2 => short::<T, 2>(all, rows),
+        3 => short::<T, 3>(all, rows),
+        4 => short::<T, 4>(all, rows),
+        5 => short::<T, 5>(all, rows),
+        6 => short::<T, 6>(all, rows),
+        7 => short::<T, 7>(all, rows),
+        8 => short::<T, 8>(all, rows),
+        _ => {
+            let mut taken = Vec::with_capacity(rows.len() * width);
+            for row in rows {
+                taken.extend_from_slice(&all[row * width..(row + 1) * width]);
+            }
+            taken
+        }
+    }
 }
 
 /// Part of a rollout, ready to learn from, in the pieces that it is computed in.

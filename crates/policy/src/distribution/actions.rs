@@ -107,7 +107,8 @@ impl ActionBatch {
     /// # Panics
     /// When the kinds differ: a policy returns one kind only.
     pub fn append(&mut self, other: &Self) {
-        (0..other.rows()).for_each(|row| self.push_row(other, row));
+        let rows: Vec<usize> = (0..other.rows()).collect();
+        self.extend_rows(other, &rows);
     }
 
     /// The same actions as a tensor on `device`.

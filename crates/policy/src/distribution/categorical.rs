@@ -1,11 +1,11 @@
 //! A choice among n actions.
 
 use burn::tensor::{Bool, Int, Tensor};
-use elegante_kernels::{entropy, log_softmax, pick};
+use elegante_kernels::{entries, entropy, log_softmax, pick};
 use rand::{Rng, RngExt};
 
-use super::{FORBIDDEN, host_rows};
-use crate::PolicyError;
+use super::FORBIDDEN;
+use crate::{PolicyError, in_memory};
 
 /// The categorical distribution with log-probabilities log softmax(logits).
 #[derive(Clone, Debug)]
@@ -45,6 +45,16 @@ impl Categorical {
     /// `action`: `[rows]`; result: `[rows]`.
     pub fn log_prob(&self, action: Tensor<1, Int>) -> Tensor<1> {
         pick(self.log_probs.clone(), action)
+    }
+
+    /// The same of actions that are on the host; `None` where the distribution is not.
+    pub(super) fn log_prob_in_memory(&self, actions: &[usize]) -> Option<Vec<f32>> {
+        let [_, n] = self.log_probs.dims();
+        in_memory(&self.log_probs.device()).then(|| {
+            entries(self.log_probs.clone(), |all| {
+                all.chunks_exact(n).zip(actions).map(|(row, &action)| row[action]).collect()
+            })
+        })
     }
 
     /// The same without autodiff.
@@ -97,14 +107,15 @@ impl Categorical {
         mut choose: impl FnMut(&[f32]) -> usize,
     ) -> Result<Vec<usize>, PolicyError> {
         let [_, n] = self.log_probs.dims();
-        let host = host_rows(self.log_probs.clone());
-        let rows = host.chunks_exact(n).enumerate().map(|(row, log_probs)| {
-            match log_probs.iter().find(|p| !p.is_finite()) {
-                Some(&value) => Err(PolicyError::OutputNotFinite { row, value }),
-                None => Ok(choose(log_probs)),
-            }
-        });
-        rows.collect()
+        entries(self.log_probs.clone(), |all| {
+            let rows = all.chunks_exact(n).enumerate().map(|(row, log_probs)| {
+                match log_probs.iter().find(|p| !p.is_finite()) {
+                    Some(&value) => Err(PolicyError::OutputNotFinite { row, value }),
+                    None => Ok(choose(log_probs)),
+                }
+            });
+            rows.collect()
+        })
     }
 }
 
@@ -167,7 +178,7 @@ mod tests {
         let mut streams = [Pcg64::seed_from_u64(3)];
         // One stream for all rows, each row continuing it.
         let mut counts = [0f64; 3];
-        let host = host_rows(d.log_probs);
+        let host: Vec<f32> = d.log_probs.into_data().iter::<f32>().collect();
         for row in host.chunks_exact(3) {
             counts[invert(row, streams[0].random())] += 1.0;
         }

@@ -83,6 +83,15 @@ impl Distribution {
         }
     }
 
+    /// [`log_prob`](Self::log_prob) of what was drawn from a distribution in the program's memory, where it can be
+    /// read without a tensor of the actions: a choice among n, of which there is one for every step of a rollout.
+    pub fn log_prob_in_memory(&self, actions: &ActionBatch) -> Option<Vec<f32>> {
+        match (self, actions) {
+            (Self::Categorical(d), ActionBatch::Discrete(a)) => d.log_prob_in_memory(a),
+            _ => None,
+        }
+    }
+
     /// The same distribution without autodiff, for numbers that are only looked at.
     #[must_use]
     pub fn valid(&self) -> Self {

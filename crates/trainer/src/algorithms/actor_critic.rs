@@ -42,7 +42,7 @@ impl Pair {
 
     /// `steps` steps in every lane with πθ as it is, and the episodes that ended in them.
     pub(super) fn collect(&mut self, steps: usize) -> Result<(Rollout, Vec<Episode>), TrainError> {
-        self.collector.collect(&self.networks.module.valid(), steps)
+        self.collector.collect(&self.networks.module.valid(), steps, &self.networks.crew)
     }
 
     /// πθ as it acts, with the normaliser as it stands.
@@ -126,7 +126,8 @@ pub(super) fn learnt(
     targets: &Targets,
     learning_rate: f64,
 ) -> Learnt {
-    means.add("explained_variance", explained_variance(&targets.returns, &rollout.values));
+    let returns = targets.each(|target| target.returns);
+    means.add("explained_variance", explained_variance(&returns, &rollout.values));
     let [loss, entropy, grad_norm] = ["loss", "entropy", "grad_norm"].map(|name| means.take(name));
     Learnt { loss, entropy, grad_norm, learning_rate, values: means.finish() }
 }

@@ -11,6 +11,8 @@
 //!         stop early if KL(π_old, πθ) > 1.5 · target
 //! ```
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 use elegante_env::EnvRng;
 use elegante_policy::{ActorCritic, Policy};
@@ -25,6 +27,7 @@ use crate::{
     PpoConfig, TrainError,
     checkpoint::Checkpoint,
     collector::Options,
+    crew::{Ahead, Task},
     inspect::Inspected,
     learner::Learner,
     loss::{clipped_surrogate, clipped_value_mse, value_mse},
@@ -61,9 +64,14 @@ impl Ppo {
     }
 
     /// K epochs over the rollout.
-    fn learn(&mut self, rollout: &Rollout, left: f64, update: u64) -> Result<Learnt, TrainError> {
+    fn learn(
+        &mut self,
+        rollout: &Arc<Rollout>,
+        left: f64,
+        update: u64,
+    ) -> Result<Learnt, TrainError> {
         let c = &self.config;
-        let targets = rollout.targets(c.gamma, c.gae_lambda);
+        let targets = Arc::new(rollout.targets(c.gamma, c.gae_lambda));
         let learning_rate = c.schedule.at(c.learning_rate, left);
         let ε = c.clip_schedule.at(c.clip_range, left);
         let steps = rollout.len() / rollout.lanes;
@@ -72,8 +80,16 @@ impl Ppo {
 
         let mut means = Means::default();
         'epochs: for _ in 0..c.epochs {
-            for units in deal.shuffled(&mut self.shuffle) {
-                let batch = rollout.gather(&targets, &units, &self.pair.layout);
+            let gather = |units: Vec<usize>| -> Task<Minibatch> {
+                let (rollout, targets) = (rollout.clone(), targets.clone());
+                let layout = self.pair.layout.clone();
+                Box::new(move || rollout.gather(&targets, &units, &layout))
+            };
+            let mut deal = deal.shuffled(&mut self.shuffle).into_iter().map(gather);
+            // While one minibatch is learnt from, another thread takes the next out of the rollout.
+            let mut next = deal.next().map(Ahead::Later);
+            while let Some(batch) = next.map(Ahead::get) {
+                next = deal.next().map(|gather| self.pair.networks.crew.ahead(gather));
                 let kl = descend(
                     &self.config,
                     &mut self.pair.networks,
@@ -96,7 +112,7 @@ impl Ppo {
     }
 
     /// The same, with every number on record and everything afterwards as it was.
-    fn watched(&mut self, rollout: &Rollout, left: f64, update: u64) -> Watched {
+    fn watched(&mut self, rollout: &Arc<Rollout>, left: f64, update: u64) -> Watched {
         let before = (self.pair.networks.clone(), self.shuffle.clone());
         self.pair.networks.watch = Some(Watch::default());
         let outcome = self.learn(rollout, left, update).map(drop);
@@ -176,6 +192,7 @@ fn share(values: &[f64], of: impl Fn(f64) -> bool) -> f64 {
 impl Method for Ppo {
     fn update(&mut self, left: Left, update: u64) -> Result<Batch, Failed> {
         let (rollout, episodes) = self.pair.collect(self.config.n_steps)?;
+        let rollout = Arc::new(rollout);
         let before = (self.pair.networks.clone(), self.shuffle.clone());
         // As in Stable-Baselines3, whose presets these are, a schedule looks at what is left after the
         // rollout.
@@ -196,7 +213,7 @@ impl Method for Ppo {
         left: Left,
         update: u64,
     ) -> Result<Watched, TrainError> {
-        let rollout = self.pair.recall(batch)?;
+        let rollout = Arc::new(self.pair.recall(batch)?);
         Ok(self.watched(&rollout, left.after(rollout.len()), update))
     }
 
@@ -264,6 +281,7 @@ mod tests {
         let (mut rollout, _) = ppo.pair.collect(config.n_steps).unwrap();
         // As if the old policy had never done what it did.
         rollout.log_probs.fill(-1e4);
+        let rollout = Arc::new(rollout);
         let error = ppo.learn(&rollout, 1.0, 1).err();
         assert!(matches!(error, Some(TrainError::NotFinite { what: "ratio", .. })), "{error:?}");
         let stages = ppo.watched(&rollout, 1.0, 1).watch.summary();
