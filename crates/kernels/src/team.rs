@@ -17,9 +17,9 @@ type Job = Box<dyn FnOnce() + Send>;
 pub type Task<T> = Box<dyn FnOnce() -> T + Send>;
 
 /// How long a thread looks for what it waits for before it sleeps. An update of a small network needs the
-/// others every fraction of a millisecond; waking them each time would take as long as their part of the
-/// work.
-const PATIENCE: Duration = Duration::from_micros(1000);
+/// others every fraction of a millisecond, after a rollout that may take as long; waking them each time would
+/// take as long as their part of the work.
+const PATIENCE: Duration = Duration::from_millis(1);
 /// Threads, at most.
 const MOST: usize = 256;
 /// Products that are worth a thread of their own: what a core does in a hundred microseconds. With half as

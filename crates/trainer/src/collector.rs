@@ -9,6 +9,7 @@ use elegante_env::{
 };
 use elegante_policy::{
     ActionBatch, ActorCritic, Distribution, Exploration, InputScale, Policy, PolicyConfig,
+    in_memory,
 };
 
 use crate::{
@@ -44,9 +45,9 @@ pub(crate) struct Collector {
     reward_normalizer: Option<RewardNormalizer>,
 }
 
-/// Observations that the value network sees at once; what the layers between make of them should not
-/// outgrow the cache, nor the memory.
-const VALUED: usize = 4096;
+/// Observations that the value network sees at once on a CPU and elsewhere; what the layers between make of them
+/// should not outgrow the cache, nor the memory.
+const VALUED: [usize; 2] = [1024, 4096];
 
 /// How to collect.
 #[derive(Clone, Copy, Debug)]
@@ -141,7 +142,6 @@ impl Collector {
         let (lanes, width) = (self.lanes(), self.config.observation);
         let mut valuer = Valuer::new(networks, crew);
         let mut rollout = self.empty();
-        rollout.reserve(steps);
         let mut finals = Finals::default();
         let mut episodes = Vec::new();
         let mut log_probs = Vec::new();
@@ -288,10 +288,11 @@ impl Collector {
         let n = rollout.len();
         let last = if self.memory.is_empty() {
             let after = [&self.observations, &finals.observations];
-            let values = valuer.finish(&rollout.observations, after);
-            rollout.values = values[..n].to_vec();
-            finals.values = values[n + lanes..].to_vec();
-            values[n..n + lanes].to_vec()
+            let mut values = valuer.finish(&rollout.observations, after);
+            finals.values = values.split_off(n + lanes);
+            let last = values.split_off(n);
+            rollout.values = values;
+            last
         } else {
             let device = networks.policy().device();
             let remembered = matrix(self.remembered(), self.memory.len() / lanes, &device);
@@ -364,7 +365,10 @@ struct Valuer<'a> {
 
 impl<'a> Valuer<'a> {
     fn new(networks: &ActorCritic, crew: &'a Crew) -> Self {
-        let part = VALUED * networks.policy().config().observation;
+        let policy = networks.policy();
+        let [here, elsewhere] = VALUED;
+        let rows = if in_memory(&policy.device()) { here } else { elsewhere };
+        let part = rows * policy.config().observation;
         Self { networks: Arc::new(networks.clone()), crew, part, begun: Vec::new() }
     }
 
@@ -391,7 +395,7 @@ impl<'a> Valuer<'a> {
         after.iter().for_each(|after| rest.extend_from_slice(after));
         let rest: Vec<_> = rest.chunks(self.part).map(|part| self.look(part)()).collect();
         let begun = self.begun.drain(..).map(Ahead::get);
-        begun.chain(rest).flatten().collect()
+        begun.chain(rest).collect::<Vec<_>>().concat()
     }
 }
 
@@ -552,7 +556,7 @@ mod tests {
             normalize_rewards: false,
             sde_sample_steps: 0,
         };
-        let steps = VALUED / 2 + 300;
+        let steps = VALUED[1] / 2 + 300;
         let [alone, together] = [1, 2].map(|threads| {
             let mut collector = Collector::new(clocks(), 0, &networks, options).unwrap();
             collector.collect(&networks, steps, &Crew::new(threads)).unwrap().0

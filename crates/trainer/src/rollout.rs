@@ -43,52 +43,17 @@ pub(crate) struct Rollout {
     pub(crate) memory: Vec<f32>,
 }
 
-/// What is to be learnt from each row of a rollout.
-///
-/// The numbers of a row are side by side: minibatches take rows from all over, each of which is a line of the
-/// cache to wait for.
+/// Advantages, and the λ-returns that the value function learns.
 #[derive(Clone, Debug)]
-pub(crate) struct Targets(Vec<Target>);
-
-/// What is to be learnt from a step, and what was thought of it when it was made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Target {
-    /// Âₜ.
-    pub(crate) advantage: f64,
-    /// Gₜ, the λ-return that the value function learns.
-    pub(crate) returns: f64,
-    /// log π_old(aₜ|sₜ).
-    old_log_prob: f64,
-    /// V_old(sₜ).
-    old_value: f64,
-}
-
-impl Targets {
-    /// A number of every row, in their order.
-    pub(crate) fn each(&self, number: impl Fn(&Target) -> f64) -> Vec<f64> {
-        self.0.iter().map(number).collect()
-    }
-
-    /// A number of each of these rows.
-    fn pick(&self, rows: &[usize], number: impl Fn(&Target) -> f64) -> Vec<f64> {
-        rows.iter().map(|&row| number(&self.0[row])).collect()
-    }
+pub(crate) struct Targets {
+    pub(crate) advantages: Vec<f64>,
+    pub(crate) returns: Vec<f64>,
 }
 
 impl Rollout {
     /// Steps of all lanes together.
     pub(crate) fn len(&self) -> usize {
         self.rewards.len()
-    }
-
-    /// Makes room for so many more steps in every lane.
-    pub(crate) fn reserve(&mut self, steps: usize) {
-        let rows = steps * self.lanes;
-        self.observations.reserve(rows * self.width);
-        self.log_probs.reserve(rows);
-        self.rewards.reserve(rows);
-        self.endings.reserve(rows);
-        self.starts.reserve(rows);
     }
 
     /// Âₜ by GAE(γ, λ), and Âₜ + V(sₜ).
@@ -101,14 +66,8 @@ impl Rollout {
             traces: &traces(&self.endings, lambda),
             lanes: self.lanes,
         });
-        let old = self.log_probs.iter().zip(&self.values);
-        let target = |(advantage, (&old_log_prob, &old_value))| Target {
-            advantage,
-            returns: advantage + old_value,
-            old_log_prob,
-            old_value,
-        };
-        Targets(advantages.into_iter().zip(old).map(target).collect())
+        let returns = advantages.iter().zip(&self.values).map(|(a, v)| a + v).collect();
+        Targets { advantages, returns }
     }
 
     /// What is shuffled and dealt into minibatches: single steps, or whole lanes where the networks
@@ -129,7 +88,7 @@ impl Rollout {
     /// The minibatch of the given units.
     pub(crate) fn gather(&self, targets: &Targets, units: &[usize], to: &Layout) -> Minibatch {
         let rows = self.rows(units);
-        let mut advantages = targets.pick(&rows, |target| target.advantage);
+        let mut advantages = pick(&targets.advantages, &rows);
         if to.normalize_advantages {
             advantages = normalized(&advantages);
         }
@@ -170,10 +129,10 @@ impl Rollout {
             observations: matrix(observations, self.width, device),
             actions: actions.to_tensor(device),
             valid: mask(&valid, choices, device),
-            old_log_probs: targets.pick(rows, |target| target.old_log_prob),
-            old_values: targets.pick(rows, |target| target.old_value),
+            old_log_probs: pick(&self.log_probs, rows),
+            old_values: pick(&self.values, rows),
             advantages,
-            returns: targets.pick(rows, |target| target.returns),
+            returns: pick(&targets.returns, rows),
             sequence,
             device: device.clone(),
         }
@@ -187,6 +146,10 @@ pub(crate) struct Layout {
     /// Rows of a minibatch that are computed at once, at most.
     pub(crate) shard: usize,
     pub(crate) device: Device,
+}
+
+fn pick(all: &[f64], rows: &[usize]) -> Vec<f64> {
+    rows.iter().map(|&row| all[row]).collect()
 }
 
 /// Rows of `width` entries each, by index.

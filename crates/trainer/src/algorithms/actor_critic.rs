@@ -126,8 +126,7 @@ pub(super) fn learnt(
     targets: &Targets,
     learning_rate: f64,
 ) -> Learnt {
-    let returns = targets.each(|target| target.returns);
-    means.add("explained_variance", explained_variance(&returns, &rollout.values));
+    means.add("explained_variance", explained_variance(&targets.returns, &rollout.values));
     let [loss, entropy, grad_norm] = ["loss", "entropy", "grad_norm"].map(|name| means.take(name));
     Learnt { loss, entropy, grad_norm, learning_rate, values: means.finish() }
 }

@@ -250,10 +250,8 @@ fn advantages_and_returns_are_those_of_the_definition() {
             assert!(case.endings.contains(&Some(ending)), "{}: {ending:?}", case.name);
         }
         let targets = rollout(case, goldens.lanes).targets(goldens.gamma, goldens.lambda);
-        let [advantages, returns] =
-            [targets.each(|target| target.advantage), targets.each(|target| target.returns)];
-        assert_close(&advantages, &case.advantages, &format!("{}, Â", case.name));
-        assert_close(&returns, &case.returns, &format!("{}, G", case.name));
+        assert_close(&targets.advantages, &case.advantages, &format!("{}, Â", case.name));
+        assert_close(&targets.returns, &case.returns, &format!("{}, G", case.name));
     }
 }
 
