@@ -72,7 +72,7 @@ struct Acted {
 enum LogProbs {
     Here(Vec<f32>),
     /// `[lanes]`, where the networks are: nobody needs them before the rollout is complete.
-    There(Tensor<1>),
+    There(Box<Tensor<1>>),
 }
 
 impl Collector {
@@ -158,7 +158,7 @@ impl Collector {
             rollout.actions.append(&acted.drawn);
             match acted.log_probs {
                 LogProbs::Here(here) => rollout.log_probs.extend(here.into_iter().map(f64::from)),
-                LogProbs::There(there) => log_probs.push(there),
+                LogProbs::There(there) => log_probs.push(*there),
             }
             rollout.values.extend(acted.values);
 
@@ -250,7 +250,7 @@ impl Collector {
         let drawn = distribution.explore(self.explorations.iter().zip(&mut self.streams))?;
         let log_probs = match distribution.log_prob_in_memory(&drawn) {
             Some(here) => LogProbs::Here(here),
-            None => LogProbs::There(distribution.log_prob(drawn.to_tensor(device))),
+            None => LogProbs::There(distribution.log_prob(drawn.to_tensor(device)).into()),
         };
         Ok(Acted { drawn, log_probs, values })
     }
