@@ -98,7 +98,8 @@ impl Team {
     }
 
     /// Has the last of the other threads do `task`, after all that it has been sent before, while the calling
-    /// thread goes on.
+    /// thread goes on. Without another thread it is done when somebody wants what it returns, and where that
+    /// thread has died of a panic, at once.
     pub fn ahead<T: Send + 'static>(&self, task: Task<T>) -> Ahead<T> {
         match self.mates.last() {
             Some(mate) => Ahead::Sent(send(mate, task)),

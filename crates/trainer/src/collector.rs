@@ -390,11 +390,11 @@ impl<'a> Valuer<'a> {
     }
 
     /// V of all that was observed, and of what was after it.
-    fn finish(mut self, observations: &[f32], after: [&Vec<f32>; 2]) -> Vec<f64> {
+    fn finish(self, observations: &[f32], after: [&Vec<f32>; 2]) -> Vec<f64> {
         let mut rest = observations[self.begun.len() * self.part..].to_vec();
         after.iter().for_each(|after| rest.extend_from_slice(after));
         let rest: Vec<_> = rest.chunks(self.part).map(|part| self.look(part)()).collect();
-        let begun = self.begun.drain(..).map(Ahead::get);
+        let begun = self.begun.into_iter().map(Ahead::get);
         begun.chain(rest).collect::<Vec<_>>().concat()
     }
 }
@@ -549,25 +549,38 @@ mod tests {
 
     #[test]
     fn values_of_a_long_rollout_come_in_parts_from_whatever_thread() {
-        let networks = actor_critic(MlpConfig { hidden: vec![8], ..MlpConfig::default() });
         let options = Options {
             gamma: 0.9,
             normalize_observations: false,
             normalize_rewards: false,
             sde_sample_steps: 0,
         };
+        let together = Crew::new(2);
+        together.all((0..2).map(|_| Box::new(|| ()) as Task<()>).collect());
         let steps = VALUED[1] / 2 + 300;
-        let [alone, together] = [1, 2].map(|threads| {
-            let mut collector = Collector::new(clocks(), 0, &networks, options).unwrap();
-            collector.collect(&networks, steps, &Crew::new(threads)).unwrap().0
-        });
-        assert_eq!(alone.values, together.values);
-        assert_eq!(alone.next_values, together.next_values);
-        let seen = matrix(alone.observations, 2, &networks.policy().device());
-        let values: Vec<f64> = networks.value(seen).into_data().iter::<f64>().collect();
-        assert_eq!((alone.values.len(), values.len()), (2 * steps, 2 * steps));
-        for (t, (ours, theirs)) in alone.values.iter().zip(values).enumerate() {
-            assert!((ours - theirs).abs() < 1e-6, "row {t}: {ours} and {theirs}");
+        for shared in [false, true] {
+            let network = MlpConfig { hidden: vec![8], shared, ..MlpConfig::default() };
+            let networks = actor_critic(network);
+            let [one, two] = [&Crew::alone(), &together].map(|crew| {
+                let mut collector = Collector::new(clocks(), 0, &networks, options).unwrap();
+                collector.collect(&networks, steps, crew).unwrap().0
+            });
+            assert_eq!(one.values, two.values);
+            assert_eq!(one.next_values, two.next_values);
+            let device = networks.policy().device();
+            let seen = matrix(one.observations.clone(), 2, &device);
+            let values: Vec<f64> = networks.value(seen).into_data().iter::<f64>().collect();
+            assert_eq!((one.values.len(), values.len()), (2 * steps, 2 * steps));
+            for (t, (ours, theirs)) in one.values.iter().zip(values).enumerate() {
+                assert!((ours - theirs).abs() < 1e-6, "row {t}: {ours} and {theirs}");
+                let going = one.endings[t].is_none() && t + 2 < 2 * steps;
+                assert!(!going || one.next_values[t] == one.values[t + 2], "row {t}");
+            }
+            let mut valuer = Valuer::new(&networks, &together);
+            valuer.begin(&one.observations);
+            assert_eq!(valuer.begun.len(), one.observations.len() / valuer.part);
+            let sent = |begun: &Ahead<_>| matches!(begun, Ahead::Sent(_));
+            assert!(!valuer.begun.is_empty() && valuer.begun.iter().all(sent));
         }
     }
 

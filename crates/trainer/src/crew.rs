@@ -25,7 +25,8 @@ pub(crate) struct Crew {
     pace: Cell<Pace>,
 }
 
-/// What is known about which is quicker.
+/// What is known about which is quicker. What has been begun ahead is part of the calls of several threads and not
+/// of those of one, so that several have to be quicker by more than that.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Pace {
     now: Phase,
@@ -119,12 +120,13 @@ impl Crew {
         })
     }
 
-    /// Begins `task` on another thread, if several are quicker than one as far as is known; otherwise it is done
-    /// when somebody wants what it returns.
+    /// Begins `task` on another thread, while the threads work together; otherwise it is done when somebody wants
+    /// what it returns. A crew that has never had anything to share does not keep another thread awake for this.
     pub(crate) fn ahead<T: Send + 'static>(&self, task: Task<T>) -> Ahead<T> {
-        match self.pace.get().now {
-            Phase::TryOne | Phase::One => Ahead::Later(task),
-            Phase::TryAll | Phase::All => self.team.ahead(task),
+        match self.pace.get() {
+            Pace::START => Ahead::Later(task),
+            Pace { now: Phase::TryAll | Phase::All, .. } => self.team.ahead(task),
+            _ => Ahead::Later(task),
         }
     }
 
@@ -177,10 +179,11 @@ mod tests {
     fn the_team_is_lent_where_several_are_tried_or_quicker() {
         let crew = Crew::new(3);
         for _ in 0..3 * SOON {
-            let several = matches!(crew.pace.get().now, Phase::TryAll | Phase::All);
+            let pace = crew.pace.get();
+            let several = matches!(pace.now, Phase::TryAll | Phase::All);
             let caller = std::thread::current().id();
             let ahead = crew.ahead(Box::new(|| std::thread::current().id()));
-            assert_eq!(ahead.get() != caller, several);
+            assert_eq!(ahead.get() != caller, several && pace != Pace::START);
             assert_eq!(crew.lend(Team::lent), if several { 3 } else { 1 });
         }
         assert_eq!(Crew::alone().lend(Team::lent), 1);

@@ -313,3 +313,18 @@ pub(crate) fn kept(memory: Tensor<2>, starts: &[bool]) -> Tensor<2> {
     let keep = vector(&keep, &memory.device()).unsqueeze_dim::<2>(1);
     memory * keep
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_every_width_are_taken_whole_and_in_order() {
+        for width in 1..=9 {
+            let all: Vec<usize> = (0..5 * width).collect();
+            let expected: Vec<usize> =
+                [3, 0, 3].iter().flat_map(|row| row * width..(row + 1) * width).collect();
+            assert_eq!(take(&all, &[3, 0, 3], width), expected, "{width}");
+        }
+    }
+}

@@ -96,9 +96,7 @@ impl ActionBatch {
             (Self::Continuous { values: to, .. }, Self::Continuous { values: from, dims }) => {
                 extend(to, from, *dims, rows);
             }
-            (to, from) => {
-                panic!("a batch of {} actions can't take {} ones", to.kind(), from.kind())
-            }
+            (to, from) => to.refuse(from),
         }
     }
 
@@ -107,8 +105,23 @@ impl ActionBatch {
     /// # Panics
     /// When the kinds differ: a policy returns one kind only.
     pub fn append(&mut self, other: &Self) {
-        let rows: Vec<usize> = (0..other.rows()).collect();
-        self.extend_rows(other, &rows);
+        match (self, other) {
+            (Self::Discrete(to), Self::Discrete(from)) => to.extend_from_slice(from),
+            (Self::MultiDiscrete { values: to, .. }, Self::MultiDiscrete { values: from, .. }) => {
+                to.extend_from_slice(from);
+            }
+            (Self::MultiBinary { values: to, .. }, Self::MultiBinary { values: from, .. }) => {
+                to.extend_from_slice(from);
+            }
+            (Self::Continuous { values: to, .. }, Self::Continuous { values: from, .. }) => {
+                to.extend_from_slice(from);
+            }
+            (to, from) => to.refuse(from),
+        }
+    }
+
+    fn refuse(&self, other: &Self) -> ! {
+        panic!("a batch of {} actions can't take {} ones", self.kind(), other.kind())
     }
 
     /// The same actions as a tensor on `device`.

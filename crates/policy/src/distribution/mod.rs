@@ -83,8 +83,11 @@ impl Distribution {
         }
     }
 
-    /// [`log_prob`](Self::log_prob) of what was drawn from a distribution in the program's memory, where it can be
-    /// read without a tensor of the actions: a choice among n, of which there is one for every step of a rollout.
+    /// [`log_prob`](Self::log_prob) of actions that are on the host, read where it is instead of computed: of a choice
+    /// among n whose tensors are in the program's memory. `None` for every other distribution or device.
+    ///
+    /// # Panics
+    /// Where an action is not below n: that is a mistake in the caller.
     pub fn log_prob_in_memory(&self, actions: &ActionBatch) -> Option<Vec<f32>> {
         match (self, actions) {
             (Self::Categorical(d), ActionBatch::Discrete(a)) => d.log_prob_in_memory(a),
