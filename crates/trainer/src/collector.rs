@@ -1,7 +1,5 @@
 //! Collecting fixed-length rollouts from environments that run on from one to the next.
 
-use std::sync::Arc;
-
 use burn::tensor::{Device, Tensor};
 use elegante_env::{
     AnyEnv, EnvRng,
@@ -9,17 +7,17 @@ use elegante_env::{
 };
 use elegante_policy::{
     ActionBatch, ActorCritic, Distribution, Exploration, InputScale, Policy, PolicyConfig,
-    in_memory,
 };
 
 use crate::{
     TrainError,
     bridge::{mask, matrix, numbers},
     checkpoint::Checkpoint,
-    crew::{Ahead, Crew, Task},
+    crew::Crew,
     metrics::Episode,
     rollout::{Rollout, kept},
     streams::{Purpose, stream},
+    valuer::Valuer,
     watch::Arrays,
     world::{World, of_length},
 };
@@ -44,10 +42,6 @@ pub(crate) struct Collector {
     observation_normalizer: Option<ObsNormalizer>,
     reward_normalizer: Option<RewardNormalizer>,
 }
-
-/// Observations that the value network sees at once on a CPU and elsewhere; what the layers between make of them
-/// should not outgrow the cache, nor the memory.
-const VALUED: [usize; 2] = [1024, 4096];
 
 /// How to collect.
 #[derive(Clone, Copy, Debug)]
@@ -352,53 +346,6 @@ fn push_masks(all: &mut Vec<bool>, step: &[bool], t: usize, width: usize) {
     }
 }
 
-/// What a value network without a memory says of a rollout, in a few large forward passes: the weights don't
-/// change from its first step to its last. Another thread may make them while the environments go on.
-struct Valuer<'a> {
-    networks: Arc<ActorCritic>,
-    crew: &'a Crew,
-    /// Numbers of as many observations as are looked at together.
-    part: usize,
-    /// Of every whole part that there has been.
-    begun: Vec<Ahead<Vec<f64>>>,
-}
-
-impl<'a> Valuer<'a> {
-    fn new(networks: &ActorCritic, crew: &'a Crew) -> Self {
-        let policy = networks.policy();
-        let [here, elsewhere] = VALUED;
-        let rows = if in_memory(&policy.device()) { here } else { elsewhere };
-        let part = rows * policy.config().observation;
-        Self { networks: Arc::new(networks.clone()), crew, part, begun: Vec::new() }
-    }
-
-    /// V of these observations.
-    fn look(&self, observations: &[f32]) -> Task<Vec<f64>> {
-        let (networks, observations) = (self.networks.clone(), observations.to_vec());
-        Box::new(move || {
-            let policy = networks.policy();
-            let seen = matrix(observations, policy.config().observation, &policy.device());
-            networks.value(seen).into_data().iter::<f64>().collect()
-        })
-    }
-
-    /// Begins with the parts that are whole, of all that was observed so far.
-    fn begin(&mut self, observations: &[f32]) {
-        for part in observations.chunks_exact(self.part).skip(self.begun.len()) {
-            self.begun.push(self.crew.ahead(self.look(part)));
-        }
-    }
-
-    /// V of all that was observed, and of what was after it.
-    fn finish(self, observations: &[f32], after: [&Vec<f32>; 2]) -> Vec<f64> {
-        let mut rest = observations[self.begun.len() * self.part..].to_vec();
-        after.iter().for_each(|after| rest.extend_from_slice(after));
-        let rest: Vec<_> = rest.chunks(self.part).map(|part| self.look(part)()).collect();
-        let begun = self.begun.into_iter().map(Ahead::get);
-        begun.chain(rest).collect::<Vec<_>>().concat()
-    }
-}
-
 /// Where truncated episodes were cut.
 #[derive(Default)]
 struct Finals {
@@ -437,13 +384,20 @@ impl Finals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lanes::Buffers;
+    use crate::{crew::Task, lanes::Buffers};
     use elegante_env::{
         Actions, BoxSpace, Discrete, Env, EnvError, Reset, Space, Step, TimeLimit, VecEnv,
         VectorEnv,
         wrappers::{NormalizeObservation, NormalizeReward},
     };
     use elegante_policy::{ActionHead, Cell, DeviceChoice, Init, MlpConfig};
+
+    const PLAIN: Options = Options {
+        gamma: 0.9,
+        normalize_observations: false,
+        normalize_rewards: false,
+        sde_sample_steps: 0,
+    };
 
     /// Shows 1 and the time, which is the reward too, and never ends by itself.
     struct Clock(f32);
@@ -518,13 +472,7 @@ mod tests {
                     ..MlpConfig::default()
                 };
                 let networks = actor_critic(network);
-                let options = Options {
-                    gamma: 0.9,
-                    normalize_observations: false,
-                    normalize_rewards: false,
-                    sde_sample_steps: 0,
-                };
-                let mut collector = Collector::new(clocks(), 0, &networks, options).unwrap();
+                let mut collector = Collector::new(clocks(), 0, &networks, PLAIN).unwrap();
                 // The second rollout begins and ends in the middle of episodes.
                 let rollouts = [5, 6]
                     .map(|steps| collector.collect(&networks, steps, &Crew::alone()).unwrap().0);
@@ -548,21 +496,16 @@ mod tests {
     }
 
     #[test]
-    fn values_of_a_long_rollout_come_in_parts_from_whatever_thread() {
-        let options = Options {
-            gamma: 0.9,
-            normalize_observations: false,
-            normalize_rewards: false,
-            sde_sample_steps: 0,
-        };
+    fn values_of_a_long_rollout_are_the_same_from_whatever_thread() {
         let together = Crew::new(2);
         together.all((0..2).map(|_| Box::new(|| ()) as Task<()>).collect());
-        let steps = VALUED[1] / 2 + 300;
+        // Several parts of the value network's.
+        let steps = 2500;
         for shared in [false, true] {
             let network = MlpConfig { hidden: vec![8], shared, ..MlpConfig::default() };
             let networks = actor_critic(network);
             let [one, two] = [&Crew::alone(), &together].map(|crew| {
-                let mut collector = Collector::new(clocks(), 0, &networks, options).unwrap();
+                let mut collector = Collector::new(clocks(), 0, &networks, PLAIN).unwrap();
                 collector.collect(&networks, steps, crew).unwrap().0
             });
             assert_eq!(one.values, two.values);
@@ -576,23 +519,13 @@ mod tests {
                 let going = one.endings[t].is_none() && t + 2 < 2 * steps;
                 assert!(!going || one.next_values[t] == one.values[t + 2], "row {t}");
             }
-            let mut valuer = Valuer::new(&networks, &together);
-            valuer.begin(&one.observations);
-            assert_eq!(valuer.begun.len(), one.observations.len() / valuer.part);
-            let sent = |begun: &Ahead<_>| matches!(begun, Ahead::Sent(_));
-            assert!(!valuer.begun.is_empty() && valuer.begun.iter().all(sent));
         }
     }
 
     #[test]
     fn every_lane_is_normalised_as_the_wrappers_do_it() {
         let networks = actor_critic(MlpConfig { hidden: vec![8], ..MlpConfig::default() });
-        let options = Options {
-            gamma: 0.9,
-            normalize_observations: true,
-            normalize_rewards: true,
-            sde_sample_steps: 0,
-        };
+        let options = Options { normalize_observations: true, normalize_rewards: true, ..PLAIN };
         let mut collector = Collector::new(clocks(), 0, &networks, options).unwrap();
         let (rollout, _) = collector.collect(&networks, 12, &Crew::alone()).unwrap();
 

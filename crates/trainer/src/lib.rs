@@ -31,6 +31,7 @@ mod sum_tree;
 mod target;
 mod trainer;
 mod trajectories;
+mod valuer;
 mod watch;
 mod world;
 
