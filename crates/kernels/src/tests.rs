@@ -424,6 +424,43 @@ fn values_are_written_in_place_only_where_nobody_else_looks() {
     assert_eq!((exact.dtype(), host(exact)), (DType::F64, values));
 }
 
+/// What x W, W² and their gradient by W are for a leaf W.
+fn used(w: &Tensor<2>) -> (Vec<f32>, Vec<f32>) {
+    let y = dense(matrix(5, 3, 7).detach(), w.clone(), vector(4, 8), Activation::Tanh);
+    let both = Tensor::cat(vec![y, w.clone() * w.clone()], 0);
+    let gradients = differentiate(both.clone());
+    (host(both), gradient(w, &gradients))
+}
+
+#[test]
+fn a_leaf_with_other_values_is_differentiated_as_a_new_one() {
+    let leaf = |values: Vec<f32>| {
+        Tensor::<2>::from_data(TensorData::new(values, [3, 4]), &device()).require_grad()
+    };
+    let mut w = leaf(numbers(12, 1));
+    for salt in 2..6 {
+        // Before, after and without its part in a graph.
+        if salt % 2 == 0 {
+            used(&w);
+        }
+        w = with_values(w, &numbers(12, salt));
+        assert_eq!(used(&w), used(&leaf(numbers(12, salt))));
+    }
+    // A graph that is still to be differentiated has the old values, and so has whoever asks for its gradient.
+    let before = w.clone();
+    let square = w.clone() * w.clone();
+    let after = with_values(w, &numbers(12, 9));
+    let gradients = square.sum().backward();
+    let twice: Vec<f32> = numbers(12, 5).iter().map(|x| 2.0 * x).collect();
+    assert_eq!((host(before.clone()), gradient(&before, &gradients)), (numbers(12, 5), twice));
+    assert!(after.grad(&gradients).is_none());
+    assert_eq!(used(&after), used(&leaf(numbers(12, 9))));
+    // What an operation has made is no leaf, and other values are no part of its graph.
+    let made = with_values(after.clone() * 2.0, &numbers(12, 3));
+    assert!(!made.is_require_grad());
+    assert!(after.grad(&(made * after.clone()).sum().backward()).is_some());
+}
+
 #[test]
 #[should_panic(expected = "as many values as entries")]
 fn values_are_as_many_as_entries() {

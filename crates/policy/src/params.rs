@@ -174,19 +174,22 @@ pub fn describe(module: &impl Parameters) -> Vec<ParamInfo> {
 
 /// All parameters, one after the other.
 pub fn flatten(module: &impl Parameters) -> Vec<f32> {
-    on_host(module, What::Values)
+    let mut flat = Vec::with_capacity(module.count());
+    module.read(&mut Reader { what: What::Values, to: To::Host(&mut flat) });
+    flat
 }
 
 /// The gradient of every parameter, laid out as [`flatten`] lays out the parameters; zeros where
 /// the loss does not depend on a parameter.
 pub fn flatten_gradients(module: &impl Parameters, gradients: &mut Gradients) -> Vec<f32> {
-    on_host(module, What::Gradients(gradients))
+    let mut flat = Vec::with_capacity(module.count());
+    append_gradients(&mut flat, module, gradients);
+    flat
 }
 
-fn on_host(module: &impl Parameters, what: What<'_>) -> Vec<f32> {
-    let mut flat = Vec::with_capacity(module.count());
-    module.read(&mut Reader { what, to: To::Host(&mut flat) });
-    flat
+/// Appends [`flatten_gradients`] to a vector, which may have room for it already.
+pub fn append_gradients(flat: &mut Vec<f32>, module: &impl Parameters, gradients: &mut Gradients) {
+    module.read(&mut Reader { what: What::Gradients(gradients), to: To::Host(flat) });
 }
 
 /// [`flatten`] without a way to the host: a vector on the device of the parameters, without autodiff; `None`

@@ -35,15 +35,18 @@ impl Flat {
         }
     }
 
-    /// The derivatives of `loss` with respect to all parameters of `module`.
-    pub(crate) fn gradient(module: &impl Parameters, loss: &Tensor<1>) -> Self {
+    /// The derivatives of `loss` with respect to all parameters of `module`; on the host with room for so many
+    /// numbers, others of which may follow.
+    pub(crate) fn gradient(module: &impl Parameters, loss: &Tensor<1>, room: usize) -> Self {
         let mut gradients = loss.backward();
         if !in_memory(&loss.device())
             && let Some(vector) = params::gradient_vector(module, &mut gradients)
         {
             return Self::Device(vector.into());
         }
-        Self::Host(params::flatten_gradients(module, &mut gradients))
+        let mut numbers = Vec::with_capacity(room);
+        params::append_gradients(&mut numbers, module, &mut gradients);
+        Self::Host(numbers)
     }
 
     /// Puts them into `module`, whose parameters they become.

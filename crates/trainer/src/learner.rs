@@ -131,7 +131,7 @@ impl<M: Parameters + Clone> Learner<M> {
         learning_rate: f64,
         update: u64,
     ) -> Result<Descent, TrainError> {
-        let gradient = Flat::gradient(&self.module, &loss);
+        let gradient = Flat::gradient(&self.module, &loss, self.module.count());
         self.step(loss.into_scalar::<f64>(), gradient, learning_rate, update)
     }
 

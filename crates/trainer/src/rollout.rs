@@ -190,6 +190,18 @@ impl Minibatch {
     pub(crate) fn old_log_probs(&self) -> impl Iterator<Item = f64> {
         self.0.iter().flat_map(|shard| shard.old_log_probs.iter().copied())
     }
+
+    /// log πθ(aₜ|sₜ) − log π_old(aₜ|sₜ) of every row, as the loss has it; `log_probs` are the former.
+    pub(crate) fn log_ratios(&self, mut log_probs: &[f32]) -> Vec<f64> {
+        let mut ratios = Vec::with_capacity(log_probs.len());
+        for shard in self.0.iter() {
+            let (here, rest) = log_probs.split_at(shard.old_log_probs.len());
+            let pairs = here.iter().zip(&shard.old_log_probs);
+            ratios.extend(pairs.map(|(new, old)| f64::from(new - *old as f32)));
+            log_probs = rest;
+        }
+        ratios
+    }
 }
 
 impl Minibatch {

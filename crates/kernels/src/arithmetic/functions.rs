@@ -139,6 +139,48 @@ pub(crate) fn exp(x: &mut [f32]) {
     best(Exp(x));
 }
 
+/// ln 2 in two parts, and the coefficients of R in ln(1 + f) = f − ½f² + s (½f² + R(s²)) with s = f/(2 + f): the
+/// method of Sun's fdlibm (1993), which libm's `logf` follows too.
+const LOG_2: [f32; 2] = [0.693_138_1, 9.058_001e-6];
+const R: [f32; 4] = [0.666_666_6, 0.400_009_72, 0.284_987_87, 0.242_790_79];
+/// Bits of √½ and of 1.
+const ROOT_OF_HALF: u32 = 0x3f35_04f3;
+const ONE: u32 = 0x3f80_0000;
+
+/// ln x for normal numbers above 0, to the bits of libm's `logf`, without its branches.
+#[inline(always)]
+fn log_of(x: f32) -> f32 {
+    // x = 2ᵏ (1 + f) with 1 + f in [√½, √2].
+    let bits = x.to_bits() + (ONE - ROOT_OF_HALF);
+    let k = ((bits >> 23) as i32 - (f32::MAX_EXP - 1)) as f32;
+    let f = f32::from_bits((bits & 0x007f_ffff) + ROOT_OF_HALF) - 1.0;
+    let s = f / (2.0 + f);
+    let z = s * s;
+    let w = z * z;
+    let r = z * (R[0] + w * R[2]) + w * (R[1] + w * R[3]);
+    let half = 0.5 * f * f;
+    s * (half + r) + k * LOG_2[1] - half + f + k * LOG_2[0]
+}
+
+/// xᵢ ← ln xᵢ, to the bits of libm's `logf`.
+pub(crate) fn log(x: &mut [f32]) {
+    struct Log<'a>(&'a mut [f32]);
+    impl Work for Log<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) {
+            let [least, most] = [f32::MIN_POSITIVE, f32::MAX];
+            let usual = |x: f32| (x >= least) & (x <= most);
+            if self.0.iter().fold(true, |all, x| all & usual(*x)) {
+                self.0.iter_mut().for_each(|x| *x = log_of(*x));
+            } else {
+                self.0.iter_mut().for_each(|x| *x = libm::logf(*x));
+            }
+        }
+    }
+    best(Log(x));
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::machine::every_way;
@@ -240,6 +282,44 @@ mod tests {
             let mut y = x;
             exp(&mut y);
             assert_eq!(y.map(f32::to_bits), x.map(|x| libm::expf(x).to_bits()), "{unusual}");
+        }
+    }
+
+    #[test]
+    fn log_has_the_bits_of_libm() {
+        #[derive(Clone)]
+        struct Each<'a>(&'a [f32]);
+        impl Work for Each<'_> {
+            type Output = Vec<f32>;
+            #[inline(always)]
+            fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) -> Vec<f32> {
+                self.0.iter().map(|x| log_of(*x)).collect()
+            }
+        }
+        let normal = f32::MIN_POSITIVE.to_bits()..f32::INFINITY.to_bits();
+        // All sorts, what the sum of a few exponentials is, and where k changes.
+        let few = ONE..10f32.to_bits();
+        let bends = (1..254_u32).flat_map(|k| {
+            let bend = (k << 23) + (ROOT_OF_HALF & 0x007f_ffff);
+            bend - 200..bend + 200
+        });
+        let all = normal.step_by(1021).chain(few.step_by(7)).chain(bends);
+        let x: Vec<f32> = all.map(f32::from_bits).collect();
+        for (way, y) in every_way(&Each(&x)) {
+            for (x, y) in x.iter().zip(y) {
+                assert_eq!(y.to_bits(), libm::logf(*x).to_bits(), "{way}: ln {x:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn log_of_anything_has_the_bits_of_libm() {
+        let unusual = [f32::NAN, f32::INFINITY, 0.0, -0.0, 1e-40, -1.0, f32::NEG_INFINITY, 1.0];
+        for unusual in unusual {
+            let x = [0.5, unusual, 3.0];
+            let mut y = x;
+            log(&mut y);
+            assert_eq!(y.map(f32::to_bits), x.map(|x| libm::logf(x).to_bits()), "{unusual}");
         }
     }
 

@@ -13,7 +13,7 @@ use burn::backend::{
     tensor::{FloatTensor, IntTensor},
 };
 
-use super::{Kernels, flex};
+use super::{Kernels, flex, leaf};
 use crate::Activation;
 
 /// A node with one differentiable parent: dx from what was kept and dy.
@@ -180,10 +180,10 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
 
     fn pick(x: FloatTensor<Self>, index: IntTensor<Self>) -> FloatTensor<Self> {
         let forward = |x: FlexTensor| {
-            let [_, n] = flex::dims(&x);
-            (Flex::pick(x, index.clone()), (index, n))
+            let ([_, n], index) = (flex::dims(&x), flex::indices(&index));
+            (flex::pick(&x, &index), (index, n))
         };
-        node::<C, (FlexTensor, usize)>(x, forward, |(index, n), dy| {
+        node::<C, (Vec<usize>, usize)>(x, forward, |(index, n), dy| {
             flex::pick_backward(&index, &dy, n)
         })
     }
@@ -227,8 +227,13 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         }
     }
 
-    fn written(x: FloatTensor<Self>, values: &[f32]) -> FloatTensor<Self> {
+    fn written(mut x: FloatTensor<Self>, values: &[f32]) -> FloatTensor<Self> {
         let wanted = Self::float_is_require_grad(&x);
+        // Where it is, if that is all there is to it: what an operation has made is part of its graph.
+        if wanted && let Some(entries) = leaf::inside::<C>(&mut x).and_then(flex::entries_mut) {
+            entries.copy_from_slice(values);
+            return x;
+        }
         let new = Self::from_inner(Flex::written(x.into_primitive(), values));
         if wanted { new.require_grad() } else { new }
     }

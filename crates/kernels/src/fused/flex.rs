@@ -36,8 +36,7 @@ impl Kernels for Flex {
     }
 
     fn pick(x: FlexTensor, index: FlexTensor) -> FlexTensor {
-        let [_, n] = dims(&x);
-        vector(arithmetic::pick(&entries(&x), n, &indices(&index)))
+        pick(&x, &indices(&index))
     }
 
     fn entropy(log_p: FlexTensor) -> FlexTensor {
@@ -156,9 +155,15 @@ pub(super) fn log_softmax_backward(y: &FlexTensor, dy: FlexTensor) -> FlexTensor
     update(dy, |dy| arithmetic::log_softmax_backward(&entries(y), dy, n))
 }
 
+/// The entry of each row that the index names.
+pub(super) fn pick(x: &FlexTensor, index: &[usize]) -> FlexTensor {
+    let [_, n] = dims(x);
+    vector(arithmetic::pick(&entries(x), n, index))
+}
+
 /// dx of picking from rows of n.
-pub(super) fn pick_backward(index: &FlexTensor, dy: &FlexTensor, n: usize) -> FlexTensor {
-    let dx = arithmetic::pick_backward(&indices(index), &entries(dy), n);
+pub(super) fn pick_backward(index: &[usize], dy: &FlexTensor, n: usize) -> FlexTensor {
+    let dx = arithmetic::pick_backward(index, &entries(dy), n);
     matrix(dx, [dy.shape().num_elements(), n])
 }
 
@@ -201,13 +206,14 @@ pub(super) fn entries(tensor: &FlexTensor) -> Cow<'_, [f32]> {
 }
 
 /// Entries of a tensor of whole numbers.
-fn indices(index: &FlexTensor) -> Vec<usize> {
-    let index = index.to_contiguous();
-    let n = index.shape().num_elements();
-    if index.dtype() == DType::I64 {
-        return index.storage::<i64>()[..n].iter().map(|&i| i as usize).collect();
+pub(super) fn indices(index: &FlexTensor) -> Vec<usize> {
+    if let Some(entries) = index.as_slice::<i32>() {
+        return entries.iter().map(|&i| i as usize).collect();
     }
-    index.into_data().iter::<i64>().map(|i| i as usize).collect()
+    if let Some(entries) = index.as_slice::<i64>() {
+        return entries.iter().map(|&i| i as usize).collect();
+    }
+    index.clone().into_data().iter::<i64>().map(|i| i as usize).collect()
 }
 
 fn matrix(entries: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
@@ -245,7 +251,7 @@ fn update(mut x: FlexTensor, f: impl FnOnce(&mut [f32])) -> FlexTensor {
 }
 
 /// The entries in row-major order, to be overwritten, if nobody else looks at them.
-fn entries_mut(x: &mut FlexTensor) -> Option<&mut [f32]> {
+pub(super) fn entries_mut(x: &mut FlexTensor) -> Option<&mut [f32]> {
     let (start, end) = x.layout().contiguous_offsets()?;
     Some(&mut x.try_storage_mut::<f32>()?[start..end])
 }

@@ -2,6 +2,7 @@
 
 mod autodiff;
 mod flex;
+mod leaf;
 
 use burn::{
     backend::{

@@ -5,7 +5,10 @@
 
 use burn::tensor::Tensor;
 use elegante_kernels::{entries, entries_of_all, with_bonus};
-use elegante_policy::{ActorCritic, Distribution, params};
+use elegante_policy::{
+    ActorCritic, Distribution,
+    params::{self, Parameters},
+};
 
 use crate::{
     TrainError,
@@ -152,10 +155,11 @@ pub(crate) fn staged_loss(
     objective: &impl Objective,
     done: &mut impl FnMut(Stage),
 ) -> Told {
-    let pieces = pieces(networks, batch).into_iter();
-    Told::all(
-        pieces.map(|(part, shard)| (part, terms(networks, &batch.0[shard], objective, part, done))),
-    )
+    let room = networks.count();
+    let piece = |(part, shard): (_, usize)| {
+        (part, terms(networks, &batch.0[shard], objective, part, room, done))
+    };
+    Told::all(pieces(networks, batch).into_iter().map(piece))
 }
 
 /// The pieces in their order, dealt to so many threads.
@@ -166,6 +170,7 @@ fn tasks(
     pieces: &[(Part, usize)],
     threads: usize,
 ) -> Vec<Task<Vec<Told>>> {
+    let room = networks.count();
     let cut = |thread: usize| thread * pieces.len() / threads;
     let share = |thread| {
         let (before, mine) =
@@ -176,7 +181,7 @@ fn tasks(
         let (batch, objective) = (batch.clone(), objective.clone());
         let task = move || {
             let piece = |&(part, shard): &(_, usize)| {
-                terms(&networks, &batch.0[shard], &objective, part, &mut |_| ())
+                terms(&networks, &batch.0[shard], &objective, part, room, &mut |_| ())
             };
             mine.iter().map(piece).collect()
         };
@@ -190,12 +195,14 @@ fn replica(networks: &ActorCritic) -> ActorCritic {
     params::unflatten(networks.clone(), &params::flatten(networks))
 }
 
-/// Some terms of the loss, as far as these rows make it; `done` is told of every stage when it is over.
+/// Some terms of the loss, as far as these rows make it, and their gradient, with room for that of all terms; `done`
+/// is told of every stage when it is over.
 fn terms(
     networks: &ActorCritic,
     rows: &Shard,
     objective: &impl Objective,
     part: Part,
+    room: usize,
     done: &mut impl FnMut(Stage),
 ) -> Told {
     let [entropy_coef, value_coef] = objective.coefficients();
@@ -240,9 +247,9 @@ fn terms(
     told.loss = told.policy_loss - bonus + value_coef * told.value_loss;
     done(Stage::Loss);
     told.gradient = match (part, networks.independent_value()) {
-        (Part::Actor, _) => Flat::gradient(networks.policy(), &total),
-        (Part::Critic, Some(value)) => Flat::gradient(value, &total),
-        _ => Flat::gradient(networks, &total),
+        (Part::Actor, _) => Flat::gradient(networks.policy(), &total, room),
+        (Part::Critic, Some(value)) => Flat::gradient(value, &total, room),
+        _ => Flat::gradient(networks, &total, room),
     };
     if weight != 1.0 {
         told.gradient.scale(weight);

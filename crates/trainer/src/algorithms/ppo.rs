@@ -168,8 +168,7 @@ pub(crate) fn descend(
 ) -> Result<f64, TrainError> {
     record(networks, batch);
     let told = objective::loss(networks, batch, &Surrogate::new(c, ε));
-    let pairs = told.log_probs.iter().zip(batch.old_log_probs());
-    let log_ratio: Vec<f64> = pairs.map(|(new, old)| f64::from(new - old as f32)).collect();
+    let log_ratio = batch.log_ratios(&told.log_probs);
     let excess: Vec<f64> = log_ratio.iter().map(|x| x.exp_m1()).collect();
     if let Some(excess) = excess.iter().find(|excess| !excess.is_finite()) {
         return Err(TrainError::NotFinite { update, what: "ratio", value: excess + 1.0 });
