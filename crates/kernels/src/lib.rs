@@ -9,7 +9,7 @@ mod team;
 
 use burn::tensor::{Int, Tensor};
 
-pub use arithmetic::{AdamStep, all_finite, instruction_set, norm};
+pub use arithmetic::{AdamStep, all_finite, exp_m1, instruction_set, norm, replace};
 pub use switch::{Instructions, fused, instructions, set_fused, set_instructions};
 pub use team::{Ahead, Task, Team};
 

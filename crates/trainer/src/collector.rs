@@ -1,5 +1,7 @@
 //! Collecting fixed-length rollouts from environments that run on from one to the next.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor};
 use elegante_env::{
     AnyEnv, EnvRng,
@@ -7,6 +9,7 @@ use elegante_env::{
 };
 use elegante_policy::{
     ActionBatch, ActorCritic, Distribution, Exploration, InputScale, Policy, PolicyConfig,
+    in_memory,
 };
 
 use crate::{
@@ -21,6 +24,9 @@ use crate::{
     watch::Arrays,
     world::{World, of_length},
 };
+
+/// Lanes whose actions a CPU computes together, at most: what the layers make of them stays in the second cache.
+const ACTING: usize = 512;
 
 /// The training environments of a run, and what a policy needs to act in them.
 pub(crate) struct Collector {
@@ -54,19 +60,15 @@ pub(crate) struct Options {
     pub(crate) sde_sample_steps: usize,
 }
 
-/// What a policy of either kind said, and what of it is on the host.
+/// What a policy did in every lane, and what of it is on the host.
 struct Acted {
     drawn: ActionBatch,
-    log_probs: LogProbs,
+    /// log πθ(aₜ|sₜ), where it is to be had for nothing.
+    log_probs: Vec<f32>,
+    /// The same where it is not, `[lanes]` of some after the others: nobody needs it before the rollout is complete.
+    log_probs_later: Vec<Tensor<1>>,
     /// With networks that remember.
     values: Vec<f64>,
-}
-
-/// log πθ(aₜ|sₜ) of every lane.
-enum LogProbs {
-    Here(Vec<f32>),
-    /// `[lanes]`, where the networks are: nobody needs them before the rollout is complete.
-    There(Box<Tensor<1>>),
 }
 
 impl Collector {
@@ -134,6 +136,7 @@ impl Collector {
         crew: &Crew,
     ) -> Result<(Rollout, Vec<Episode>), TrainError> {
         let (lanes, width) = (self.lanes(), self.config.observation);
+        let device = networks.policy().device();
         let mut valuer = Valuer::new(networks, crew);
         let mut rollout = self.empty();
         let mut finals = Finals::default();
@@ -142,7 +145,7 @@ impl Collector {
         self.explored = 0;
         for t in 0..steps {
             let valid = self.world.masks(&self.config.action)?;
-            let acted = self.act(networks, &valid)?;
+            let acted = self.act(networks, &device, &valid)?;
             rollout.observations.extend_from_slice(&self.observations);
             if self.memory.is_empty() {
                 valuer.begin(&rollout.observations);
@@ -150,10 +153,8 @@ impl Collector {
             rollout.starts.extend_from_slice(&self.starts);
             push_masks(&mut rollout.valid, &valid, t, lanes * self.config.action.choices());
             rollout.actions.append(&acted.drawn);
-            match acted.log_probs {
-                LogProbs::Here(here) => rollout.log_probs.extend(here.into_iter().map(f64::from)),
-                LogProbs::There(there) => log_probs.push(*there),
-            }
+            rollout.log_probs.extend(acted.log_probs.into_iter().map(f64::from));
+            log_probs.extend(acted.log_probs_later);
             rollout.values.extend(acted.values);
 
             let taken = self.config.action.to_env(acted.drawn);
@@ -211,29 +212,49 @@ impl Collector {
     }
 
     /// Draws every lane's action.
-    fn act(&mut self, networks: &ActorCritic, valid: &[bool]) -> Result<Acted, TrainError> {
-        let device = networks.policy().device();
-        let width = self.config.observation;
-        let observations = matrix(self.observations.clone(), width, &device);
-        let valid = mask(valid, self.config.action.choices(), &device);
+    fn act(
+        &mut self,
+        networks: &ActorCritic,
+        device: &Device,
+        valid: &[bool],
+    ) -> Result<Acted, TrainError> {
+        let (lanes, width) = (self.lanes(), self.config.observation);
+        let choices = self.config.action.choices();
+        self.explore();
+        let mut acted = Acted {
+            drawn: self.config.action.no_actions(),
+            log_probs: Vec::new(),
+            log_probs_later: Vec::new(),
+            values: Vec::new(),
+        };
         if self.memory.is_empty() {
-            let distribution = networks.policy().forward(observations, valid);
-            return self.draw(&distribution, Vec::new(), &device);
+            let together = if in_memory(device) { ACTING } else { lanes };
+            for first in (0..lanes).step_by(together) {
+                let some = first..lanes.min(first + together);
+                let observations = &self.observations[some.start * width..some.end * width];
+                let valid = match valid {
+                    [] => valid,
+                    _ => &valid[some.start * choices..some.end * choices],
+                };
+                let observations = matrix(observations.to_vec(), width, device);
+                let said = networks.policy().forward(observations, mask(valid, choices, device));
+                self.draw(&said, some, device, &mut acted)?;
+            }
+            return Ok(acted);
         }
-        let remembered = self.memory.len() / self.lanes();
-        let memory = kept(matrix(self.memory.clone(), remembered, &device), &self.starts);
+        let remembered = self.memory.len() / lanes;
+        let memory = kept(matrix(self.memory.clone(), remembered, device), &self.starts);
+        let observations = matrix(self.observations.clone(), width, device);
         let (said, memory) = networks.step(observations, memory);
         self.memory = memory.into_data().iter::<f32>().collect();
-        let values = said.value().into_data().iter::<f64>().collect();
-        self.draw(&networks.distribution(&said, valid), values, &device)
+        acted.values = said.value().into_data().iter::<f64>().collect();
+        let distribution = networks.distribution(&said, mask(valid, choices, device));
+        self.draw(&distribution, 0..lanes, device, &mut acted)?;
+        Ok(acted)
     }
 
-    fn draw(
-        &mut self,
-        distribution: &Distribution,
-        values: Vec<f64>,
-        device: &Device,
-    ) -> Result<Acted, TrainError> {
+    /// Draws exploration matrices anew when it is time for that.
+    fn explore(&mut self) {
         let every = self.options.sde_sample_steps;
         if self.explored == 0 || (every > 0 && self.explored.is_multiple_of(every)) {
             for (exploration, stream) in self.explorations.iter_mut().zip(&mut self.streams) {
@@ -241,12 +262,24 @@ impl Collector {
             }
         }
         self.explored += 1;
-        let drawn = distribution.explore(self.explorations.iter().zip(&mut self.streams))?;
-        let log_probs = match distribution.log_prob_in_memory(&drawn) {
-            Some(here) => LogProbs::Here(here),
-            None => LogProbs::There(distribution.log_prob(drawn.to_tensor(device)).into()),
-        };
-        Ok(Acted { drawn, log_probs, values })
+    }
+
+    /// Draws the actions of some lanes, which follow those that have been drawn.
+    fn draw(
+        &mut self,
+        distribution: &Distribution,
+        lanes: Range<usize>,
+        device: &Device,
+        acted: &mut Acted,
+    ) -> Result<(), TrainError> {
+        let explorations = self.explorations[lanes.clone()].iter();
+        let drawn = distribution.explore(explorations.zip(&mut self.streams[lanes]))?;
+        match distribution.log_prob_in_memory(&drawn) {
+            Some(log_probs) => acted.log_probs.extend(log_probs),
+            None => acted.log_probs_later.push(distribution.log_prob(drawn.to_tensor(device))),
+        }
+        acted.drawn.append(&drawn);
+        Ok(())
     }
 
     /// Takes over what the environments say now, normalised by statistics that have seen it.
@@ -492,6 +525,61 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// Shows which of two actions it allows.
+    struct Picky([bool; 2]);
+
+    impl Env for Picky {
+        type Action = usize;
+
+        fn observation_space(&self) -> Space {
+            BoxSpace::unbounded(2).into()
+        }
+
+        fn action_space(&self) -> Discrete {
+            Discrete::new(2)
+        }
+
+        fn reset(&mut self, _: &Reset, obs: &mut [f32]) -> Result<(), EnvError> {
+            obs.copy_from_slice(&self.0.map(|allowed| f32::from(u8::from(allowed))));
+            Ok(())
+        }
+
+        fn step(&mut self, _: &usize, obs: &mut [f32]) -> Result<Step, EnvError> {
+            self.reset(&Reset::default(), obs).map(|()| Step::going(0.0))
+        }
+
+        fn action_mask(&self) -> Option<&[bool]> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn lanes_that_act_one_part_after_the_other_do_what_they_would_together() {
+        let networks = actor_critic(MlpConfig { hidden: vec![8], ..MlpConfig::default() });
+        let allowed = |lane: usize| [[true, false], [false, true], [true, true]][lane % 3];
+        let lanes = 2 * ACTING + 5;
+        let envs = (0..lanes).map(|lane| AnyEnv::new(Picky(allowed(lane)))).collect();
+        let mut collector = Collector::new(envs, 0, &networks, PLAIN).unwrap();
+        let mut streams = collector.streams.clone();
+        let (rollout, _) = collector.collect(&networks, 2, &Crew::alone()).unwrap();
+        let device = networks.policy().device();
+        for t in 0..2 {
+            let rows = t * lanes..(t + 1) * lanes;
+            let seen = rollout.observations[2 * rows.start..2 * rows.end].to_vec();
+            let valid: Vec<bool> = (0..lanes).flat_map(allowed).collect();
+            assert_eq!(rollout.valid[2 * rows.start..2 * rows.end], valid);
+            let said =
+                networks.policy().forward(matrix(seen, 2, &device), mask(&valid, 2, &device));
+            let together = said.sample(&mut streams).unwrap();
+            let log_probs = said.log_prob_in_memory(&together);
+            let mut drawn = collector.config.action.no_actions();
+            drawn.extend_rows(&rollout.actions, &rows.clone().collect::<Vec<_>>());
+            assert_eq!(drawn, together);
+            let ours: Vec<f32> = rollout.log_probs[rows].iter().map(|x| *x as f32).collect();
+            assert!(log_probs.is_none_or(|theirs| theirs == ours));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use burn::tensor::Tensor;
-use elegante_kernels::norm;
+use elegante_kernels::replace;
 use elegante_policy::params::{self, Parameters};
 
 use crate::{
@@ -55,9 +55,7 @@ impl Variation {
             (Some(Flat::Host(previous)), Flat::Host(gradient))
                 if previous.len() == gradient.len() =>
             {
-                previous.iter_mut().zip(gradient).for_each(|(old, new)| *old = new - *old);
-                self.sum += 0.5 * norm(previous).powi(2);
-                previous.copy_from_slice(gradient);
+                self.sum += 0.5 * replace(previous, gradient).powi(2);
             }
             (Some(Flat::Device(previous)), Flat::Device(gradient)) => {
                 let old = std::mem::replace(&mut **previous, (**gradient).clone());
@@ -234,6 +232,7 @@ impl<M: Parameters + Clone> Learner<M> {
 mod tests {
     use burn::tensor::TensorData;
     use elegante_env::EnvRng;
+    use elegante_kernels::norm;
     use elegante_policy::{Critics, DeviceChoice, MlpConfig};
 
     use super::*;

@@ -309,9 +309,16 @@ impl Product<'_> {
         let mut panel = Panel { c: sums.as_flattened_mut(), c_row: LAST, from: 0, start };
         let factors = self.factors(b, LAST, 0);
         tiles::<L, TALL, 1, TRANSPOSED>(lanes, factors, 0..self.inner, rows.clone(), &mut panel);
-        for (sums, c) in sums.iter().zip(c.chunks_exact_mut(self.columns)) {
-            // A few numbers: a loop is quicker than a copy of a length that is not known.
-            c[columns.clone()].iter_mut().zip(sums).for_each(|(c, sum)| *c = *sum);
+        // A copy of a length that is not known would be a call for every row.
+        match columns.len() {
+            1 => first::<1>(&sums, c, self.columns, from),
+            2 => first::<2>(&sums, c, self.columns, from),
+            3 => first::<3>(&sums, c, self.columns, from),
+            4 => first::<4>(&sums, c, self.columns, from),
+            5 => first::<5>(&sums, c, self.columns, from),
+            6 => first::<6>(&sums, c, self.columns, from),
+            7 => first::<7>(&sums, c, self.columns, from),
+            _ => first::<LAST>(&sums, c, self.columns, from),
         }
     }
 
@@ -394,6 +401,15 @@ impl Product<'_> {
             let deep = SIDE.min(self.inner - k);
             lines[..deep].iter().for_each(|line| packed.extend_from_slice(line));
         }
+    }
+}
+
+/// Puts the first N of a row's sums to where the rows of C, `width` long, have them.
+#[inline(always)]
+fn first<const N: usize>(sums: &[[f32; LAST]], c: &mut [f32], width: usize, from: usize) {
+    for (sums, c) in sums.iter().zip(c.chunks_exact_mut(width)) {
+        let c = c[from..].first_chunk_mut::<N>().expect("as many columns");
+        *c = *sums.first_chunk().expect("no more than a panel has");
     }
 }
 

@@ -14,17 +14,117 @@ impl Work for Norm<'_> {
 
     #[inline(always)]
     fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) -> f64 {
-        // Several sums at once, since one would wait for itself; as many on every machine.
-        let mut sums = [0.0; 16];
-        let chunks = self.0.chunks_exact(16);
-        let rest = chunks.remainder();
-        let square = |x: f32| f64::from(x) * f64::from(x);
+        let mut sums = Squares::default();
+        let (chunks, rest) = self.0.as_chunks::<SUMS>();
         for chunk in chunks {
-            sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += square(*x));
+            sums.add(chunk);
         }
-        sums.iter_mut().zip(rest).for_each(|(sum, x)| *sum += square(*x));
-        sums.iter().sum::<f64>().sqrt()
+        sums.add(rest);
+        sums.root()
     }
+}
+
+/// x ← y; returns ‖y − x‖₂ of the old x.
+///
+/// # Panics
+/// When they are not of one length: that is a mistake in the caller.
+pub fn replace(x: &mut [f32], y: &[f32]) -> f64 {
+    assert_eq!(x.len(), y.len(), "vectors of one length");
+    best(Replace(x, y))
+}
+
+struct Replace<'a>(&'a mut [f32], &'a [f32]);
+
+impl Work for Replace<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) -> f64 {
+        let mut sums = Squares::default();
+        let (x, x_rest) = self.0.as_chunks_mut::<SUMS>();
+        let (y, y_rest) = self.1.as_chunks::<SUMS>();
+        for (x, y) in x.iter_mut().zip(y) {
+            sums.add(&replaced(x, y));
+        }
+        sums.add(&replaced(x_rest, y_rest)[..y_rest.len()]);
+        sums.root()
+    }
+}
+
+/// x ← y; returns y − x of the old x.
+#[inline(always)]
+fn replaced(x: &mut [f32], y: &[f32]) -> [f32; SUMS] {
+    let mut differences = [0.0; SUMS];
+    for ((difference, x), y) in differences.iter_mut().zip(x).zip(y) {
+        *difference = y - *x;
+        *x = *y;
+    }
+    differences
+}
+
+/// Sums at once, since one would wait for itself; as many on every machine.
+const SUMS: usize = 16;
+
+/// Sums of squares, in f64.
+#[derive(Default)]
+struct Squares([f64; SUMS]);
+
+impl Squares {
+    #[inline(always)]
+    fn add(&mut self, x: &[f32]) {
+        let square = |x: f32| f64::from(x) * f64::from(x);
+        self.0.iter_mut().zip(x).for_each(|(sum, x)| *sum += square(*x));
+    }
+
+    /// The root of all of them together.
+    #[inline(always)]
+    fn root(&self) -> f64 {
+        self.0.iter().sum::<f64>().sqrt()
+    }
+}
+
+/// xᵢ ← exp xᵢ − 1, within 1e-15 of it, also where that is small.
+pub fn exp_m1(x: &mut [f64]) {
+    best(ExpM1(x));
+}
+
+struct ExpM1<'a>(&'a mut [f64]);
+
+impl Work for ExpM1<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) {
+        // All of them, and not as far as the first, for the compiler to vectorise.
+        if self.0.iter().fold(true, |all, x| all & (x.abs() <= SMALL)) {
+            self.0.iter_mut().for_each(|x| *x = exp_m1_of_small(*x));
+        } else {
+            for x in &mut *self.0 {
+                *x = if x.abs() <= SMALL { exp_m1_of_small(*x) } else { libm::expm1(*x) };
+            }
+        }
+    }
+}
+
+/// Up to here, 14 terms of a series are enough: the next is 5e-17 of the first.
+const SMALL: f64 = 0.5;
+
+/// Σ xᵏ/k! from k = 1.
+#[inline(always)]
+fn exp_m1_of_small(x: f64) -> f64 {
+    const TERMS: [f64; 14] = {
+        let (mut terms, mut k) = ([1.0; 14], 1);
+        while k < 14 {
+            terms[k] = terms[k - 1] / (k + 1) as f64;
+            k += 1;
+        }
+        terms
+    };
+    let mut sum = 0.0;
+    for term in TERMS.iter().rev() {
+        sum = sum * x + term;
+    }
+    sum * x
 }
 
 /// Whether no entry is infinite or NaN.
@@ -97,6 +197,34 @@ mod tests {
         assert_eq!(norm(&[3.0, 4.0]), 5.0);
         assert_eq!(norm(&[]), 0.0);
         assert!(norm(&[1.0, f32::NAN]).is_nan());
+    }
+
+    #[test]
+    fn what_is_replaced_was_as_far_away_as_their_difference_is_long() {
+        for n in [0, 5, 16, 83] {
+            let numbers = |salt: f32| (0..n).map(|i| (i as f32 * salt).sin()).collect::<Vec<_>>();
+            let (mut x, y) = (numbers(0.7), numbers(0.3));
+            let difference: Vec<f32> = y.iter().zip(&x).map(|(y, x)| y - x).collect();
+            assert_eq!(replace(&mut x, &y), norm(&difference));
+            assert_eq!(x, y);
+        }
+    }
+
+    #[test]
+    fn exp_less_one_is_exact_where_it_is_small_and_an_entry_depends_on_itself_alone() {
+        let x: Vec<f64> = (-4000..4000).map(|i| f64::from(i).powi(3) / 1e10).collect();
+        let (mut all, mut few) = (x.clone(), x.clone());
+        exp_m1(&mut all);
+        few.chunks_mut(7).for_each(exp_m1);
+        assert_eq!(all, few);
+        for (x, y) in x.iter().zip(all) {
+            let exact = libm::expm1(*x);
+            assert!((y - exact).abs() <= 1e-15 * exact.abs(), "{x}: {y}, not {exact}");
+        }
+        let mut unusual = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e-300, 800.0, 0.0];
+        exp_m1(&mut unusual);
+        assert!(unusual[0].is_nan());
+        assert_eq!(unusual[1..], [f64::INFINITY, -1.0, 1e-300, f64::INFINITY, 0.0]);
     }
 
     #[test]

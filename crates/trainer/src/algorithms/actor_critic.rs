@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 use elegante_policy::{ActorCritic, Policy, params};
 
-use super::{Learnt, Setup, approximate_kl};
+use super::{Learnt, Setup, approximate_kl, excess};
 use crate::{
     GuardConfig, TrainError,
     checkpoint::Checkpoint,
@@ -86,7 +86,7 @@ impl Pair {
         let [_, log_prob, _] = look(&self.networks.module, batch);
         let pairs = log_prob.iter().zip(batch.old_log_probs());
         let log_ratio: Vec<f64> = pairs.map(|(new, old)| f64::from(*new) - old).collect();
-        let excess: Vec<f64> = log_ratio.iter().map(|x| x.exp_m1()).collect();
+        let excess = excess(&log_ratio);
         Some(approximate_kl(&log_ratio, &excess))
     }
 }

@@ -18,6 +18,7 @@ mod sac_against_torch;
 mod td3;
 
 use elegante_env::{AnyEnv, EnvRng};
+use elegante_kernels::exp_m1;
 use elegante_policy::{
     ActorCritic, AnyNetwork, Critics, MlpConfig, Policy, PolicyConfig, ValueNet,
 };
@@ -152,6 +153,13 @@ pub(crate) struct Learnt {
     pub(crate) learning_rate: f64,
     /// What only some algorithms have.
     pub(crate) values: Values,
+}
+
+/// ρ − 1 of every row, from log ρ.
+fn excess(log_ratio: &[f64]) -> Vec<f64> {
+    let mut excess = log_ratio.to_vec();
+    exp_m1(&mut excess);
+    excess
 }
 
 /// k₃ = mean (ρ − 1 − log ρ) ≈ KL(π_old, πθ), never negative (Schulman, 2020, "Approximating KL

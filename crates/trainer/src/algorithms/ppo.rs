@@ -20,7 +20,7 @@ use elegante_policy::{ActorCritic, Policy};
 use super::{
     Batch, Evidence, Failed, Learnt, Method, Setup, Watched,
     actor_critic::{Pair, learnt, record},
-    approximate_kl,
+    approximate_kl, excess,
     objective::{self, Objective},
 };
 use crate::{
@@ -169,7 +169,7 @@ pub(crate) fn descend(
     record(networks, batch);
     let told = objective::loss(networks, batch, &Surrogate::new(c, ε));
     let log_ratio = batch.log_ratios(&told.log_probs);
-    let excess: Vec<f64> = log_ratio.iter().map(|x| x.exp_m1()).collect();
+    let excess = excess(&log_ratio);
     if let Some(excess) = excess.iter().find(|excess| !excess.is_finite()) {
         return Err(TrainError::NotFinite { update, what: "ratio", value: excess + 1.0 });
     }

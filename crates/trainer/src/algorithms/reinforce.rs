@@ -14,7 +14,7 @@ use elegante_policy::{Policy, ValueNet, params};
 
 use crate::{
     Estimator, GuardConfig, ReinforceConfig, TrainError,
-    algorithms::{Batch, Evidence, Failed, Learnt, Method, Setup, Watched, approximate_kl},
+    algorithms::{Batch, Evidence, Failed, Learnt, Method, Setup, Watched, approximate_kl, excess},
     arrays::actions,
     bridge::{mask, matrix, vector},
     checkpoint::Checkpoint,
@@ -272,7 +272,7 @@ fn ascend(
     let kl = old.map(|old| {
         let new = policy.module.forward(observations, valid).log_prob(actions);
         let log_ratio: Vec<f64> = host(&new).iter().zip(old).map(|(new, old)| new - old).collect();
-        let excess: Vec<f64> = log_ratio.iter().map(|x| x.exp_m1()).collect();
+        let excess = excess(&log_ratio);
         approximate_kl(&log_ratio, &excess)
     });
     Ok((descent, mean_entropy, kl))
