@@ -44,6 +44,41 @@ pub fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, f: Activation) ->
     choose!(dense(x, weight, bias, f))
 }
 
+/// Fully connected layers one after the other, as [`dense`] computes them and to the same bits, from array to array: for
+/// many passes between two changes of their weights, in which tensors would take longer than a few rows do.
+#[derive(Clone, Debug)]
+pub struct Perceptron(
+    #[cfg(feature = "flex")] fused::Perceptron,
+    #[cfg(not(feature = "flex"))] std::convert::Infallible,
+);
+
+impl Perceptron {
+    /// The layers with these weights, biases and nonlinearities; `None` where there is no kernel for them (another
+    /// device, autodiff, another type than f32).
+    pub fn new(
+        layers: impl IntoIterator<Item = (Tensor<2>, Tensor<1>, Activation)>,
+    ) -> Option<Self> {
+        #[cfg(feature = "flex")]
+        return fused::Perceptron::new(layers.into_iter()).map(Self);
+        #[cfg(not(feature = "flex"))]
+        return layers.into_iter().next().and(None);
+    }
+
+    /// What comes out of the last layer.
+    ///
+    /// # Shapes
+    /// `x`: `[rows × inputs]`; result: `[rows × outputs]`.
+    ///
+    /// # Panics
+    /// When `x` is no whole number of rows: that is a mistake in the caller.
+    pub fn forward(&self, x: &[f32]) -> Vec<f32> {
+        #[cfg(feature = "flex")]
+        return self.0.forward(x);
+        #[cfg(not(feature = "flex"))]
+        match (self.0, x) {}
+    }
+}
+
 /// tanh x, entry by entry; within 4e-7 on f32 tensors.
 ///
 /// # Shapes

@@ -216,6 +216,32 @@ fn layers_of_whatever_stands_where_in_the_graph() {
 }
 
 #[test]
+fn a_perceptron_has_the_bits_of_its_layers() {
+    let layers = |f: fn(Tensor<2>) -> Tensor<2>| {
+        let of = |inputs, outputs, salt, activation| {
+            (f(matrix(inputs, outputs, salt)), vector(outputs, salt + 1).inner(), activation)
+        };
+        [
+            of(3, 64, 1, Activation::Tanh),
+            of(64, 9, 3, Activation::Relu),
+            of(9, 2, 5, Activation::Identity),
+        ]
+    };
+    let perceptron = Perceptron::new(layers(Tensor::inner)).expect("there are kernels for these");
+    for rows in [1, 4, 70] {
+        let x = matrix(rows, 3, 8).inner();
+        let said = perceptron.forward(&host(x.clone()));
+        let chain = layers(Tensor::inner).into_iter().fold(x, |x, (w, b, f)| dense(x, w, b, f));
+        assert_eq!(said, host(chain));
+    }
+    assert!(perceptron.forward(&[]).is_empty());
+    let nothing = Perceptron::new([]).expect("no layer is not on burn-flex");
+    assert_eq!(nothing.forward(&[1.0, 2.0]), [1.0, 2.0]);
+    assert!(Perceptron::new(layers(|w| w)).is_none(), "with autodiff");
+    assert!(Perceptron::new(layers(|w| w.inner().cast(DType::F64))).is_none());
+}
+
+#[test]
 fn functions_of_entries_and_rows() {
     for (rows, n) in [(1, 1), (7, 2), (33, 5)] {
         let x = matrix(rows, n, 4);

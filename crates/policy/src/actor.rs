@@ -2,7 +2,7 @@
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
-use crate::{Distribution, Policy, PolicyError};
+use crate::{Distribution, Policy, PolicyError, Snapshot};
 
 /// A policy that acts, with what it remembers of each episode.
 ///
@@ -28,8 +28,7 @@ use crate::{Distribution, Policy, PolicyError};
 #[derive(Clone, Debug)]
 pub struct Actor<'a> {
     policy: &'a Policy,
-    /// The policy's.
-    device: Device,
+    snapshot: Snapshot<'a>,
     /// `[lanes × memory]`.
     memory: Vec<f32>,
 }
@@ -37,8 +36,8 @@ pub struct Actor<'a> {
 impl<'a> Actor<'a> {
     /// An actor in `lanes` episodes that are about to begin.
     pub fn new(policy: &'a Policy, lanes: usize) -> Self {
-        let (device, memory) = (policy.device(), vec![0.0; lanes * policy.memory()]);
-        Self { policy, device, memory }
+        let memory = vec![0.0; lanes * policy.memory()];
+        Self { policy, snapshot: policy.snapshot(), memory }
     }
 
     /// Lane `lane` begins an episode: what was remembered of the last one is forgotten.
@@ -61,16 +60,16 @@ impl<'a> Actor<'a> {
         observations: &[f32],
         valid: &[bool],
     ) -> Result<Distribution, PolicyError> {
-        let Self { policy, device, memory: remembered } = self;
-        let device = &*device;
+        let Self { policy, snapshot, memory: remembered } = self;
+        let device = snapshot.device();
         let (rows, width) = (lanes.len(), policy.config().observation);
         let observations = policy.prepare(observations, rows)?;
-        let observations = Tensor::from_data(TensorData::new(observations, [rows, width]), device);
         let valid = policy.mask(valid, rows, device)?;
         let memory = policy.memory();
         if memory == 0 {
-            return Ok(policy.forward(observations, valid));
+            return Ok(snapshot.forward(&observations, valid));
         }
+        let observations = Tensor::from_data(TensorData::new(observations, [rows, width]), device);
         let mine = lanes.iter().flat_map(|lane| &remembered[lane * memory..(lane + 1) * memory]);
         let mine = TensorData::new(mine.copied().collect::<Vec<_>>(), [rows, memory]);
         let (outputs, after) = policy.step(observations, Tensor::from_data(mine, device));

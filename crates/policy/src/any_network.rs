@@ -6,6 +6,7 @@ use burn::{
     module::Module,
     tensor::{Device, Tensor},
 };
+use elegante_kernels::Perceptron;
 
 use crate::{
     linear::{self, LinearInfo, Shift},
@@ -67,6 +68,12 @@ pub trait Network: Module + Sync {
         None
     }
 
+    /// The network as it is now, where it is a chain of fully connected layers and nothing else: acting goes through
+    /// it, which saves the tensors between the layers. `None` is right for every network.
+    fn perceptron(&self) -> Option<Perceptron> {
+        None
+    }
+
     /// A [`step`](Self::step) that also tells those features; `None` where there are none.
     ///
     /// # Shapes
@@ -85,6 +92,7 @@ trait Erased: Parameters + Send + Sync + fmt::Debug {
     fn memory(&self) -> usize;
     fn step(&self, x: Tensor<2>, memory: Tensor<2>) -> (Tensor<2>, Tensor<2>);
     fn features(&self) -> Option<usize>;
+    fn perceptron(&self) -> Option<Perceptron>;
     fn step_with_features(&self, x: Tensor<2>, memory: Tensor<2>) -> Option<[Tensor<2>; 3]>;
     fn valid(&self) -> Box<dyn Erased>;
     fn train(&self) -> Box<dyn Erased>;
@@ -110,6 +118,10 @@ impl<N: Network + 'static> Erased for N {
 
     fn features(&self) -> Option<usize> {
         Network::features(self)
+    }
+
+    fn perceptron(&self) -> Option<Perceptron> {
+        Network::perceptron(self)
     }
 
     fn step_with_features(&self, x: Tensor<2>, memory: Tensor<2>) -> Option<[Tensor<2>; 3]> {
@@ -169,6 +181,11 @@ impl AnyNetwork {
     /// See [`Network::features`].
     pub fn features(&self) -> Option<usize> {
         self.0.features()
+    }
+
+    /// See [`Network::perceptron`].
+    pub fn perceptron(&self) -> Option<Perceptron> {
+        self.0.perceptron()
     }
 
     /// See [`Network::step_with_features`].

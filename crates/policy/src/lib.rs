@@ -24,6 +24,7 @@ pub mod params;
 mod policy;
 mod recurrent;
 mod settings;
+mod snapshot;
 
 pub use action_values::ActionValues;
 pub use actor::Actor;
@@ -35,7 +36,7 @@ pub use distribution::{
     ActionBatch, ActionTensor, Bernoulli, Beta, Categorical, Deterministic, DiagGaussian,
     Distribution, EpsilonGreedy, Exploration, Gsde, MultiCategorical, SquashedGaussian,
 };
-pub use elegante_kernels::tanh;
+pub use elegante_kernels::{Perceptron, tanh};
 pub use error::PolicyError;
 pub use file::{checksum, write_atomic};
 pub use head::ActionHead;
@@ -45,3 +46,4 @@ pub use noisy::{NoisyPolicy, WeightNoise};
 pub use policy::{InputScale, Outputs, Policy, PolicyConfig, ValueNet};
 pub use recurrent::{Cell, Recurrent};
 pub use settings::{Setting, Settings};
+pub use snapshot::Snapshot;

@@ -5,7 +5,7 @@ use burn::{
     nn::Linear,
     tensor::{Device, Tensor, TensorData},
 };
-use elegante_kernels::{Activation as Function, dense};
+use elegante_kernels::{Activation as Function, Perceptron, dense};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -204,14 +204,19 @@ pub struct Mlp {
 impl Mlp {
     /// What the last layer is given.
     fn hidden(&self, mut x: Tensor<2>) -> Tensor<2> {
-        let f = match self.activation {
-            Activation::Tanh => Function::Tanh,
-            Activation::Relu => Function::Relu,
-        };
+        let f = self.function();
         for layer in &self.layers[..self.layers.len() - 1] {
             x = apply(layer, x, f);
         }
         x
+    }
+
+    /// The nonlinearity after each hidden layer.
+    fn function(&self) -> Function {
+        match self.activation {
+            Activation::Tanh => Function::Tanh,
+            Activation::Relu => Function::Relu,
+        }
     }
 
     fn last(&self) -> &Linear {
@@ -229,6 +234,15 @@ impl Network for Mlp {
         Some(self.last().weight.dims()[0])
     }
 
+    fn perceptron(&self) -> Option<Perceptron> {
+        let last = self.layers.len() - 1;
+        Perceptron::new(self.layers.iter().enumerate().map(|(i, layer)| {
+            let f = if i == last { Function::Identity } else { self.function() };
+            let (weight, bias) = tensors(layer);
+            (weight, bias, f)
+        }))
+    }
+
     fn step_with_features(&self, x: Tensor<2>, memory: Tensor<2>) -> Option<[Tensor<2>; 3]> {
         let features = self.hidden(x);
         Some([affine(self.last(), features.clone()), features, memory])
@@ -242,12 +256,18 @@ pub(crate) fn affine(layer: &Linear, x: Tensor<2>) -> Tensor<2> {
 
 /// f(x W + b).
 fn apply(layer: &Linear, x: Tensor<2>, f: Function) -> Tensor<2> {
+    let (weight, bias) = tensors(layer);
+    dense(x, weight, bias, f)
+}
+
+/// W and b, zeros if the layer has none.
+fn tensors(layer: &Linear) -> (Tensor<2>, Tensor<1>) {
     let weight = layer.weight.val();
     let bias = match &layer.bias {
         Some(bias) => bias.val(),
         None => Tensor::zeros([weight.dims()[1]], &weight.device()),
     };
-    dense(x, weight, bias, f)
+    (weight, bias)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ActionBatch, ActionHead, Actor, AnyNetwork, Distribution, Exploration, MlpConfig, PolicyError,
+    Snapshot,
     linear::{LinearInfo, Shift},
     params::{ParamInfo, Parameters, Reader, Writer, describe_part},
 };
@@ -175,6 +176,11 @@ pub struct Outputs {
 }
 
 impl Outputs {
+    /// Of a network that says nothing else.
+    pub(crate) fn of(out: Tensor<2>) -> Self {
+        Self { out, features: None }
+    }
+
     /// The rows of all of `parts`, one after the other.
     pub(crate) fn cat(parts: Vec<Self>) -> Self {
         let (out, features): (Vec<_>, Vec<_>) =
@@ -235,12 +241,30 @@ impl Policy {
         self.say(observations).out
     }
 
+    /// The same policy for many observations, one after the other, while its weights stay.
+    ///
+    /// ```
+    /// # use elegante_policy::{ActionBatch, Policy, PolicyError};
+    /// /// The most probable action in each of several states.
+    /// fn all(policy: &Policy, observations: &[[f32; 4]]) -> Result<Vec<ActionBatch>, PolicyError> {
+    ///     let snapshot = policy.snapshot();
+    ///     observations.iter().map(|s| snapshot.forward(s, None).mode()).collect()
+    /// }
+    /// ```
+    pub fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot::new(self, self.outputs_alone().then(|| self.net.perceptron()).flatten())
+    }
+
+    /// Whether a distribution is made of the network's outputs and nothing else that it says.
+    fn outputs_alone(&self) -> bool {
+        self.memory() == 0 && !matches!(self.config.action, ActionHead::Gsde { .. })
+    }
+
     /// What the network says of every row, as at the beginning of an episode.
     fn say(&self, observations: Tensor<2>) -> Outputs {
-        let sde = matches!(self.config.action, ActionHead::Gsde { .. });
-        if self.memory() == 0 && !sde {
+        if self.outputs_alone() {
             // Not even an empty memory has to be made: one observation is over in microseconds.
-            return Outputs { out: self.net.forward(observations), features: None };
+            return Outputs::of(self.net.forward(observations));
         }
         let shape = [observations.dims()[0], self.memory().max(1)];
         let memory = Tensor::zeros(shape, &observations.device());

@@ -9,7 +9,7 @@ use elegante_env::{
 };
 use elegante_policy::{
     ActionBatch, ActorCritic, Distribution, Exploration, InputScale, Policy, PolicyConfig,
-    in_memory,
+    Snapshot, in_memory,
 };
 
 use crate::{
@@ -136,7 +136,7 @@ impl Collector {
         crew: &Crew,
     ) -> Result<(Rollout, Vec<Episode>), TrainError> {
         let (lanes, width) = (self.lanes(), self.config.observation);
-        let device = networks.policy().device();
+        let policy = networks.policy().snapshot();
         let mut valuer = Valuer::new(networks, crew);
         let mut rollout = self.empty();
         let mut finals = Finals::default();
@@ -145,7 +145,7 @@ impl Collector {
         self.explored = 0;
         for t in 0..steps {
             let valid = self.world.masks(&self.config.action)?;
-            let acted = self.act(networks, &device, &valid)?;
+            let acted = self.act(networks, &policy, &valid)?;
             rollout.observations.extend_from_slice(&self.observations);
             if self.memory.is_empty() {
                 valuer.begin(&rollout.observations);
@@ -215,9 +215,10 @@ impl Collector {
     fn act(
         &mut self,
         networks: &ActorCritic,
-        device: &Device,
+        policy: &Snapshot<'_>,
         valid: &[bool],
     ) -> Result<Acted, TrainError> {
+        let device = policy.device();
         let (lanes, width) = (self.lanes(), self.config.observation);
         let choices = self.config.action.choices();
         self.explore();
@@ -236,8 +237,7 @@ impl Collector {
                     [] => valid,
                     _ => &valid[some.start * choices..some.end * choices],
                 };
-                let observations = matrix(observations.to_vec(), width, device);
-                let said = networks.policy().forward(observations, mask(valid, choices, device));
+                let said = policy.forward(observations, mask(valid, choices, device));
                 self.draw(&said, some, device, &mut acted)?;
             }
             return Ok(acted);

@@ -9,7 +9,7 @@ use elegante_policy::{ActionHead, Policy, PolicyConfig};
 
 use crate::{
     TrainError,
-    bridge::{env_actions, mask, mask_rows, matrix},
+    bridge::{env_actions, mask, mask_rows},
     checkpoint::Checkpoint,
     metrics::Episode,
     streams::{Purpose, stream, training_env_seed},
@@ -223,7 +223,7 @@ impl Group {
     /// Runs every lane until it has met its `share` of steps and its trajectory has ended.
     fn collect(&mut self, policy: &Policy, share: usize) -> Result<(), TrainError> {
         self.lanes.iter_mut().for_each(Lane::begin);
-        let device = policy.device();
+        let snapshot = policy.snapshot();
         let mut active: Vec<usize> = (0..self.lanes.len()).collect();
         let mut out = Buffers::new(active.len(), self.width);
         for tick in 0.. {
@@ -234,8 +234,8 @@ impl Group {
             let observed = self.observe(&active);
             let valid = self.masks(&active)?;
             policy.config().action.check_mask(&valid)?;
-            let valid = mask(&valid, self.actions, &device);
-            let distribution = policy.forward(matrix(observed, self.width, &device), valid);
+            let valid = mask(&valid, self.actions, snapshot.device());
+            let distribution = snapshot.forward(&observed, valid);
             let streams =
                 self.lanes.iter_mut().filter(|lane| lane.active).map(|lane| &mut lane.stream);
             let drawn = distribution.sample(streams)?;

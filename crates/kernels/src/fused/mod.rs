@@ -3,6 +3,7 @@
 mod autodiff;
 mod flex;
 mod leaf;
+mod perceptron;
 
 use burn::{
     backend::{
@@ -15,6 +16,8 @@ use burn::{
 };
 
 use crate::{Activation, switch};
+
+pub(crate) use perceptron::Perceptron;
 
 /// The forward passes. Calling one on a backend that is not listed panics; [`takes`] says which are.
 #[backend_extension(Flex, Autodiff)]
