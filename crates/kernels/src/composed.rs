@@ -49,8 +49,9 @@ pub(crate) fn clipped_surrogate(
     -(ρ * advantage.clone()).min_pair(clipped * advantage).mean()
 }
 
-pub(crate) fn mean_squared_error(x: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
-    (x - target.detach()).square().mean()
+pub(crate) fn mean_squared_error<const D: usize>(x: Tensor<D>, target: Tensor<1>) -> Tensor<1> {
+    let n = x.shape().num_elements();
+    (x.reshape([n]) - target.detach()).square().mean()
 }
 
 pub(crate) fn with_bonus(loss: Tensor<1>, entropy: Tensor<1>, coefficient: f64) -> Tensor<1> {

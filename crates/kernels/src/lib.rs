@@ -136,8 +136,8 @@ pub fn clipped_surrogate(
 /// mean (x − target)². Only x is differentiated.
 ///
 /// # Shapes
-/// `x`, `target`: `[rows]`; result: `[1]`.
-pub fn mean_squared_error(x: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
+/// `x`: any, as the column of a network's outputs; `target`: `[rows]`, as many as `x` has entries; result: `[1]`.
+pub fn mean_squared_error<const D: usize>(x: Tensor<D>, target: Tensor<1>) -> Tensor<1> {
     choose!(mean_squared_error(x, target))
 }
 

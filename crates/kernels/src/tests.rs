@@ -298,6 +298,16 @@ fn losses() {
         squared(crate::mean_squared_error),
         squared(composed::mean_squared_error),
     );
+    let of_column = |f: fn(_, _) -> Tensor<1>| {
+        let target = old.clone();
+        move |x: Tensor<2>| f(x, target.clone())
+    };
+    compare(
+        "mean squared error of a column",
+        &matrix(n, 1, 7),
+        of_column(crate::mean_squared_error),
+        of_column(composed::mean_squared_error),
+    );
 }
 
 #[test]

@@ -39,7 +39,12 @@ impl Said {
 
     /// Vφ(s): `[rows]`.
     pub fn value(&self) -> Tensor<1> {
-        self.value.clone().squeeze_dim(1)
+        self.value_column().squeeze_dim(1)
+    }
+
+    /// Vφ(s) as the network says it: `[rows, 1]`.
+    pub fn value_column(&self) -> Tensor<2> {
+        self.value.clone()
     }
 }
 
@@ -131,9 +136,17 @@ impl ActorCritic {
     /// # Shapes
     /// `observations`: `[rows, observation]`; result: `[rows]`.
     pub fn value(&self, observations: Tensor<2>) -> Tensor<1> {
+        self.value_column(observations).squeeze_dim(1)
+    }
+
+    /// [`value`](Self::value) as the network says it, for a loss to which a column is as good as a vector.
+    ///
+    /// # Shapes
+    /// `observations`: `[rows, observation]`; result: `[rows, 1]`.
+    pub fn value_column(&self, observations: Tensor<2>) -> Tensor<2> {
         match &self.value {
-            Some(value) => value.forward(observations),
-            None => self.say(observations).value(),
+            Some(value) => value.column(observations),
+            None => self.say(observations).value_column(),
         }
     }
 

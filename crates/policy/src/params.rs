@@ -31,10 +31,7 @@ pub trait Parameters {
     /// Shows every parameter to `reader`, in visiting order.
     fn read(&self, reader: &mut Reader<'_>);
 
-    /// Has every parameter replaced by `writer`, in the same order.
-    ///
-    /// # Panics
-    /// When the writer has fewer numbers than there are parameters: that is a mistake in the caller.
+    /// Has every parameter replaced by `writer`, in the same order, as long as it has numbers.
     fn write(&mut self, writer: &mut Writer<'_>);
 }
 
@@ -79,7 +76,11 @@ impl ModuleVisitor for Reader<'_> {
 }
 
 /// What parameters are replaced by, one number after the other.
-pub struct Writer<'a>(Source<'a>);
+pub struct Writer<'a> {
+    source: Source<'a>,
+    /// Whether there were fewer numbers than parameters.
+    short: bool,
+}
 
 enum Source<'a> {
     /// What is left.
@@ -91,7 +92,7 @@ enum Source<'a> {
 impl Writer<'_> {
     /// How many numbers are left.
     fn left(&self) -> usize {
-        match &self.0 {
+        match &self.source {
             Source::Host(rest) => rest.len(),
             Source::Device(flat, written) => flat.dims()[0] - written,
         }
@@ -102,7 +103,12 @@ impl ModuleMapper for Writer<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, old, mapper) = param.consume();
         let count = old.shape().num_elements();
-        let new = match &mut self.0 {
+        if self.short || self.left() < count {
+            // Not a panic, which whoever has taken the module apart could not bear.
+            self.short = true;
+            return Param::from_mapped_value(id, old, mapper);
+        }
+        let new = match &mut self.source {
             Source::Host(rest) => {
                 let (values, after) = rest.split_at(count);
                 *rest = after;
@@ -157,11 +163,6 @@ impl<M: Module> Parameters for M {
     }
 
     fn write(&mut self, writer: &mut Writer<'_>) {
-        assert!(
-            self.count() <= writer.left(),
-            "{} numbers are too few for this module",
-            writer.left()
-        );
         // Not a clone, beside which no parameter could be written to where it is.
         replace_with_or_abort(self, |module| module.map(writer));
     }
@@ -224,7 +225,7 @@ pub fn unflatten<P: Parameters>(mut module: P, flat: &[f32]) -> P {
 /// # Panics
 /// When `flat` is not as long as [`flatten`] of this module: that is a mistake in the caller.
 pub fn overwrite(module: &mut impl Parameters, flat: &[f32]) {
-    write_all(module, Writer(Source::Host(flat)));
+    write_all(module, Source::Host(flat));
 }
 
 /// [`overwrite`] by a vector such as [`vector`] makes, which is on the device already.
@@ -232,11 +233,14 @@ pub fn overwrite(module: &mut impl Parameters, flat: &[f32]) {
 /// # Panics
 /// As [`overwrite`].
 pub fn overwrite_with(module: &mut impl Parameters, flat: &Tensor<1>) {
-    write_all(module, Writer(Source::Device(flat, 0)));
+    write_all(module, Source::Device(flat, 0));
 }
 
-fn write_all(module: &mut impl Parameters, mut writer: Writer<'_>) {
+fn write_all(module: &mut impl Parameters, source: Source<'_>) {
+    let mut writer = Writer { source, short: false };
+    let given = writer.left();
     module.write(&mut writer);
+    assert!(!writer.short, "{given} numbers are too few for this module");
     assert!(writer.left() == 0, "{} numbers too many for this module", writer.left());
 }
 
@@ -247,4 +251,36 @@ pub(crate) fn describe_part(name: &str, part: &dyn Parameters) -> impl Iterator<
             if info.name.is_empty() { name.to_owned() } else { format!("{name}.{}", info.name) };
         ParamInfo { name, ..info }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use rand::SeedableRng;
+    use rand_pcg::Pcg64;
+
+    use super::*;
+    use crate::{DeviceChoice, MlpConfig, ValueNet};
+
+    #[test]
+    fn as_many_numbers_as_parameters_are_needed_whichever_way_they_come() {
+        let device = DeviceChoice::Auto.open().unwrap();
+        let config = MlpConfig { hidden: vec![3], ..MlpConfig::default() };
+        let mut net = ValueNet::init(&config, 2, &mut Pcg64::seed_from_u64(1), &device).unwrap();
+        for (given, problem) in [(12, "12 numbers are too few"), (14, "1 numbers too many")] {
+            let numbers = vec![0.5; given];
+            let flat = Tensor::from_floats(&*numbers, &device);
+            let on_host = catch_unwind(AssertUnwindSafe(|| overwrite(&mut net, &numbers)));
+            let on_device = catch_unwind(AssertUnwindSafe(|| overwrite_with(&mut net, &flat)));
+            for outcome in [on_host, on_device] {
+                let said = outcome.unwrap_err();
+                let said = said.downcast_ref::<String>().expect("a message");
+                assert!(said.contains(problem), "{said}");
+            }
+        }
+        let numbers: Vec<f32> = (0..13_u8).map(f32::from).collect();
+        overwrite(&mut net, &numbers);
+        assert_eq!(flatten(&net), numbers);
+    }
 }

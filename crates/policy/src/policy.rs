@@ -466,7 +466,12 @@ impl ValueNet {
     /// # Shapes
     /// `observations`: `[rows, observation]`; result: `[rows]`.
     pub fn forward(&self, observations: Tensor<2>) -> Tensor<1> {
-        self.net.forward(observations).squeeze_dim(1)
+        self.column(observations).squeeze_dim(1)
+    }
+
+    /// The same as the network says it: `[rows, 1]`.
+    pub(crate) fn column(&self, observations: Tensor<2>) -> Tensor<2> {
+        self.net.forward(observations)
     }
 
     /// One step of each row's episode.

@@ -40,8 +40,8 @@ pub fn clipped_surrogate(
 /// L(φ) = mean (Gₜ − Vφ(sₜ))², without the ½ that some write (Stable-Baselines3's scale).
 ///
 /// # Shapes
-/// `value`, `target`: `[steps]`; result: `[1]`.
-pub fn value_mse(value: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
+/// `value`: `[steps]` or `[steps, 1]`, `target`: `[steps]`; result: `[1]`.
+pub fn value_mse<const D: usize>(value: Tensor<D>, target: Tensor<1>) -> Tensor<1> {
     elegante_kernels::mean_squared_error(value, target)
 }
 

@@ -288,18 +288,18 @@ impl Shard {
         networks.policy().forward(self.observations.clone(), self.valid.clone())
     }
 
-    /// Vφ(sₜ) of every row, by the value function as it is now; without a memory.
-    pub(crate) fn value(&self, networks: &ActorCritic) -> Tensor<1> {
-        networks.value(self.observations.clone())
+    /// Vφ(sₜ) of every row, `[rows, 1]`, by the value function as it is now; without a memory.
+    pub(crate) fn value(&self, networks: &ActorCritic) -> Tensor<2> {
+        networks.value_column(self.observations.clone())
     }
 
     /// Both, of networks that share layers or remember.
-    pub(crate) fn evaluate(&self, networks: &ActorCritic) -> (Distribution, Tensor<1>) {
+    pub(crate) fn evaluate(&self, networks: &ActorCritic) -> (Distribution, Tensor<2>) {
         let said = match &self.sequence {
             None => networks.say(self.observations.clone()),
             Some(sequence) => self.unroll(networks, sequence),
         };
-        (networks.distribution(&said, self.valid.clone()), said.value())
+        (networks.distribution(&said, self.valid.clone()), said.value_column())
     }
 
     /// The networks step by step through their memory, which every new episode begins without.

@@ -95,7 +95,7 @@ pub(super) fn clipped_surrogate(
 /// The loss, and its derivative with respect to x.
 pub(super) fn mean_squared_error(x: &FlexTensor, target: &FlexTensor) -> (FlexTensor, FlexTensor) {
     let (loss, slope) = arithmetic::mean_squared_error(&entries(x), &entries(target));
-    (vector(vec![loss]), vector(slope))
+    (vector(vec![loss]), tensor(slope, Layout::contiguous(x.shape())))
 }
 
 /// L − c · mean H.

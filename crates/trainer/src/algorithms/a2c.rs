@@ -96,7 +96,7 @@ impl Objective for PolicyGradient {
         advantage_policy_gradient(log_prob, rows.tensor(&rows.advantages))
     }
 
-    fn value_loss(&self, value: Tensor<1>, rows: &Shard) -> Tensor<1> {
+    fn value_loss(&self, value: Tensor<2>, rows: &Shard) -> Tensor<1> {
         value_mse(value, rows.tensor(&rows.returns))
     }
 

@@ -96,7 +96,8 @@ fn look(networks: &ActorCritic, batch: &Minibatch) -> [Vec<f32>; 3] {
     let mut all: [Vec<f32>; 3] = Default::default();
     for shard in batch.0.iter() {
         let (π, value) = shard.evaluate(networks);
-        let said: [Tensor<1>; 3] = [value, π.log_prob(shard.actions.clone()), π.entropy()];
+        let said: [Tensor<1>; 3] =
+            [value.squeeze_dim(1), π.log_prob(shard.actions.clone()), π.entropy()];
         for (all, said) in all.iter_mut().zip(said) {
             all.extend(said.into_data().iter::<f32>());
         }

@@ -25,8 +25,8 @@ pub(crate) trait Objective: Clone + Send + 'static {
     /// L_π, from log πθ(aₜ|sₜ).
     fn policy_loss(&self, log_prob: Tensor<1>, rows: &Shard) -> Tensor<1>;
 
-    /// L_V, from Vφ(sₜ).
-    fn value_loss(&self, value: Tensor<1>, rows: &Shard) -> Tensor<1>;
+    /// L_V, from Vφ(sₜ): `[rows, 1]`, as networks say it.
+    fn value_loss(&self, value: Tensor<2>, rows: &Shard) -> Tensor<1>;
 
     /// c_H and c_V.
     fn coefficients(&self) -> [f64; 2];

@@ -143,10 +143,13 @@ impl Objective for Surrogate {
         clipped_surrogate(log_prob, old, advantage, self.ε)
     }
 
-    fn value_loss(&self, value: Tensor<1>, rows: &Shard) -> Tensor<1> {
+    fn value_loss(&self, value: Tensor<2>, rows: &Shard) -> Tensor<1> {
         let returns = rows.tensor(&rows.returns);
         match self.clip_value {
-            Some(ε) => clipped_value_mse(value, rows.tensor(&rows.old_values), returns, ε),
+            Some(ε) => {
+                let old = rows.tensor(&rows.old_values);
+                clipped_value_mse(value.squeeze_dim(1), old, returns, ε)
+            }
             None => value_mse(value, returns),
         }
     }
