@@ -1,6 +1,8 @@
 //! Benchmarks of elegante: `cargo bench -p elegante-bench`, and the programs behind sections of
 //! `docs/performance.md`: `yardstick`, `lanes` and `instructions`.
 
+#![forbid(unsafe_code)]
+
 pub mod yardstick;
 
 use std::time::{Duration, SystemTime};

@@ -9,7 +9,7 @@ mod team;
 
 use burn::tensor::{Int, Tensor};
 
-pub use arithmetic::{AdamStep, all_finite, exp_m1, instruction_set, norm, replace};
+pub use arithmetic::{AdamStep, all_finite, exp_m1, instruction_set, move_to, norm};
 pub use switch::{Instructions, fused, instructions, set_fused, set_instructions};
 pub use team::{Ahead, Task, Team};
 
@@ -54,7 +54,10 @@ pub struct Perceptron(
 
 impl Perceptron {
     /// The layers with these weights, biases and nonlinearities; `None` where there is no kernel for them (another
-    /// device, autodiff, another type than f32).
+    /// device, autodiff, another type than f32) or fused operations are off.
+    ///
+    /// # Panics
+    /// When a layer has another number of inputs than the one before has outputs, or of biases than of outputs.
     pub fn new(
         layers: impl IntoIterator<Item = (Tensor<2>, Tensor<1>, Activation)>,
     ) -> Option<Self> {
@@ -137,7 +140,12 @@ pub fn clipped_surrogate(
 ///
 /// # Shapes
 /// `x`: any, as the column of a network's outputs; `target`: `[rows]`, as many as `x` has entries; result: `[1]`.
+///
+/// # Panics
+/// When there are not as many targets as entries.
 pub fn mean_squared_error<const D: usize>(x: Tensor<D>, target: Tensor<1>) -> Tensor<1> {
+    let (entries, [targets]) = (x.shape().num_elements(), target.dims());
+    assert_eq!(entries, targets, "a target for each entry");
     choose!(mean_squared_error(x, target))
 }
 
@@ -151,6 +159,9 @@ pub fn with_bonus(loss: Tensor<1>, entropy: Tensor<1>, coefficient: f64) -> Tens
 
 /// A tensor with the shape and type of `x`, on its device, whose entries are `values`, row by row; a leaf that
 /// asks for a gradient where `x` does. It is in the memory of `x` if nobody else looks at that.
+///
+/// What has been computed from `x` should have been differentiated: where an operation has kept no numbers of `x`, as a
+/// sum does not, the result may be the same leaf to burn, which then takes a gradient by `x` for its own.
 ///
 /// # Panics
 /// When there are not as many values as `x` has entries.

@@ -243,7 +243,7 @@ fn a_perceptron_has_the_bits_of_its_layers() {
 
 #[test]
 fn functions_of_entries_and_rows() {
-    for (rows, n) in [(1, 1), (7, 2), (33, 5)] {
+    for (rows, n) in [(1, 1), (7, 2), (6, 3), (9, 4), (33, 5)] {
         let x = matrix(rows, n, 4);
         compare("tanh", &x, crate::tanh, composed::tanh);
         compare("log softmax", &x, crate::log_softmax, composed::log_softmax);
@@ -491,10 +491,32 @@ fn a_leaf_with_other_values_is_differentiated_as_a_new_one() {
     assert_eq!((host(before.clone()), gradient(&before, &gradients)), (numbers(12, 5), twice));
     assert!(after.grad(&gradients).is_none());
     assert_eq!(used(&after), used(&leaf(numbers(12, 9))));
+    // An operation that has kept no values of the leaf may count towards the new ones, with its own gradient.
+    let sum = after.clone().sum();
+    let after = with_values(after, &numbers(12, 4));
+    let counted = after.grad(&sum.backward());
+    assert!(counted.is_none_or(|counted| host(counted) == [1.0; 12]));
+    assert_eq!(used(&after), used(&leaf(numbers(12, 4))));
     // What an operation has made is no leaf, and other values are no part of its graph.
     let made = with_values(after.clone() * 2.0, &numbers(12, 3));
     assert!(!made.is_require_grad());
     assert!(after.grad(&(made * after.clone()).sum().backward()).is_some());
+}
+
+#[test]
+#[should_panic(expected = "a target for each entry")]
+fn targets_are_as_many_as_entries() {
+    mean_squared_error(matrix(3, 1, 1), vector(2, 2));
+}
+
+#[test]
+#[should_panic(expected = "an input of layer 1 for each output")]
+fn layers_of_a_perceptron_fit_together() {
+    let of = |inputs, outputs| {
+        let weight = matrix(inputs, outputs, 1).inner();
+        (weight, vector(outputs, 2).inner(), Activation::Tanh)
+    };
+    Perceptron::new([of(3, 8), of(4, 2)]);
 }
 
 #[test]

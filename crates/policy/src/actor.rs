@@ -27,7 +27,6 @@ use crate::{Distribution, Policy, PolicyError, Snapshot};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Actor<'a> {
-    policy: &'a Policy,
     snapshot: Snapshot<'a>,
     /// `[lanes × memory]`.
     memory: Vec<f32>,
@@ -37,12 +36,12 @@ impl<'a> Actor<'a> {
     /// An actor in `lanes` episodes that are about to begin.
     pub fn new(policy: &'a Policy, lanes: usize) -> Self {
         let memory = vec![0.0; lanes * policy.memory()];
-        Self { policy, snapshot: policy.snapshot(), memory }
+        Self { snapshot: policy.snapshot(), memory }
     }
 
     /// Lane `lane` begins an episode: what was remembered of the last one is forgotten.
     pub fn begin(&mut self, lane: usize) {
-        let memory = self.policy.memory();
+        let memory = self.snapshot.policy().memory();
         self.memory[lane * memory..(lane + 1) * memory].fill(0.0);
     }
 
@@ -60,8 +59,8 @@ impl<'a> Actor<'a> {
         observations: &[f32],
         valid: &[bool],
     ) -> Result<Distribution, PolicyError> {
-        let Self { policy, snapshot, memory: remembered } = self;
-        let device = snapshot.device();
+        let Self { snapshot, memory: remembered } = self;
+        let (policy, device) = (snapshot.policy(), snapshot.device());
         let (rows, width) = (lanes.len(), policy.config().observation);
         let observations = policy.prepare(observations, rows)?;
         let valid = policy.mask(valid, rows, device)?;

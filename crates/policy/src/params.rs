@@ -220,10 +220,12 @@ pub fn unflatten<P: Parameters>(mut module: P, flat: &[f32]) -> P {
 }
 
 /// Replaces the parameters of `module` by `flat`, each on the device where it was; what shares them with the
-/// module, as a clone of it does, keeps the old ones.
+/// module, as a clone of it does, keeps the old ones. Losses that depend on the old ones should have been
+/// differentiated: see [`with_values`].
 ///
 /// # Panics
-/// When `flat` is not as long as [`flatten`] of this module: that is a mistake in the caller.
+/// When `flat` is not as long as [`flatten`] of this module: that is a mistake in the caller, and some parameters may
+/// have been replaced.
 pub fn overwrite(module: &mut impl Parameters, flat: &[f32]) {
     write_all(module, Source::Host(flat));
 }

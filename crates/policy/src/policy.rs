@@ -94,7 +94,7 @@ impl PolicyConfig {
     }
 
     /// Outputs of the network: the head's, and perhaps the value.
-    fn outputs(&self) -> usize {
+    pub(crate) fn outputs(&self) -> usize {
         self.action.outputs().saturating_add(usize::from(self.value_output))
     }
 
@@ -241,16 +241,7 @@ impl Policy {
         self.say(observations).out
     }
 
-    /// The same policy for many observations, one after the other, while its weights stay.
-    ///
-    /// ```
-    /// # use elegante_policy::{ActionBatch, Policy, PolicyError};
-    /// /// The most probable action in each of several states.
-    /// fn all(policy: &Policy, observations: &[[f32; 4]]) -> Result<Vec<ActionBatch>, PolicyError> {
-    ///     let snapshot = policy.snapshot();
-    ///     observations.iter().map(|s| snapshot.forward(s, None).mode()).collect()
-    /// }
-    /// ```
+    /// The same policy for one forward pass after the other, while its weights stay. An [`Actor`] has one.
     pub fn snapshot(&self) -> Snapshot<'_> {
         Snapshot::new(self, self.outputs_alone().then(|| self.net.perceptron()).flatten())
     }

@@ -419,8 +419,8 @@ mod tests {
     use super::*;
     use crate::{crew::Task, lanes::Buffers};
     use elegante_env::{
-        Actions, BoxSpace, Discrete, Env, EnvError, Reset, Space, Step, TimeLimit, VecEnv,
-        VectorEnv,
+        Actions, BoxSpace, Discrete, Env, EnvError, Pendulum, Reset, Space, Step, TimeLimit,
+        VecEnv, VectorEnv,
         wrappers::{NormalizeObservation, NormalizeReward},
     };
     use elegante_policy::{ActionHead, Cell, DeviceChoice, Init, MlpConfig};
@@ -580,6 +580,44 @@ mod tests {
             assert_eq!(drawn, together);
             let ours: Vec<f32> = rollout.log_probs[rows].iter().map(|x| *x as f32).collect();
             assert!(log_probs.is_none_or(|theirs| theirs == ours));
+        }
+    }
+
+    #[test]
+    fn so_do_lanes_whose_actions_are_real_numbers() {
+        let bounds = || (vec![Some(-2.0)], vec![Some(2.0)]);
+        let heads = [
+            ActionHead::Gaussian { low: bounds().0, high: bounds().1, initial_log_std: 0.3 },
+            ActionHead::Gsde {
+                low: bounds().0,
+                high: bounds().1,
+                initial_log_std: 0.3,
+                learn_features: false,
+                squash: false,
+            },
+        ];
+        for head in heads {
+            let network = MlpConfig { hidden: vec![8], ..MlpConfig::default() };
+            let config = PolicyConfig::new(3, head, network);
+            let mut rng = EnvRng::new(3);
+            let device = DeviceChoice::Auto.open().unwrap();
+            let networks = ActorCritic::init(&config, &mut rng.clone(), &mut rng, &device).unwrap();
+            let lanes = 2 * ACTING + 5;
+            let envs = (0..lanes).map(|_| AnyEnv::new(Pendulum::default())).collect();
+            let mut collector = Collector::new(envs, 0, &networks, PLAIN).unwrap();
+            let mut streams = collector.streams.clone();
+            let mut explorations = collector.explorations.clone();
+            let (rollout, _) = collector.collect(&networks, 1, &Crew::alone()).unwrap();
+            for (exploration, stream) in explorations.iter_mut().zip(&mut streams) {
+                exploration.redraw(stream);
+            }
+            let said = networks.policy().forward(matrix(rollout.observations, 3, &device), None);
+            let together = said.explore(explorations.iter().zip(&mut streams)).unwrap();
+            assert_eq!(rollout.actions, together);
+            let theirs = said.log_prob(together.to_tensor(&device)).into_data();
+            for (ours, theirs) in rollout.log_probs.iter().zip(theirs.iter::<f64>()) {
+                assert!((ours - theirs).abs() < 1e-5, "{ours} and {theirs}");
+            }
         }
     }
 

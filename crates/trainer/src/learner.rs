@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use burn::tensor::Tensor;
-use elegante_kernels::replace;
+use elegante_kernels::move_to;
 use elegante_policy::params::{self, Parameters};
 
 use crate::{
@@ -30,7 +30,13 @@ pub(crate) struct Learner<M> {
     /// The last gradient, where somebody wants to see it.
     last_gradient: Option<Flat>,
     pub(crate) variation: Variation,
+    /// How often parameters have been put into the module.
+    puts: u64,
 }
+
+/// Puts after which a module's parameters become new leaves. From a leaf that no loss depends on, burn keeps what has
+/// been computed for as long as there is the leaf.
+const FRESH: u64 = 1024;
 
 /// How much gradients differ from one minibatch to the next: tr Cov g, estimated by ½ E‖g − g′‖² of two that
 /// follow each other, between which their expectation has hardly moved (von Neumann et al., 1941).
@@ -55,7 +61,7 @@ impl Variation {
             (Some(Flat::Host(previous)), Flat::Host(gradient))
                 if previous.len() == gradient.len() =>
             {
-                self.sum += 0.5 * replace(previous, gradient).powi(2);
+                self.sum += 0.5 * move_to(previous, gradient).powi(2);
             }
             (Some(Flat::Device(previous)), Flat::Device(gradient)) => {
                 let old = std::mem::replace(&mut **previous, (**gradient).clone());
@@ -101,6 +107,7 @@ impl<M: Parameters + Clone> Learner<M> {
             watch: None,
             last_gradient: None,
             variation: Variation::default(),
+            puts: 0,
         }
     }
 
@@ -182,8 +189,17 @@ impl<M: Parameters + Clone> Learner<M> {
                 return Err(error);
             }
         }
-        self.flat.put(&mut self.module);
+        self.put();
         Ok(Descent { loss, grad_norm })
+    }
+
+    /// Puts the new parameters into the module.
+    fn put(&mut self) {
+        self.puts += 1;
+        // What is shared is not written to where it is.
+        let shared = self.puts.is_multiple_of(FRESH).then(|| self.module.clone());
+        self.flat.put(&mut self.module);
+        drop(shared);
     }
 
     /// All parameters, one after the other.
@@ -224,7 +240,7 @@ impl<M: Parameters + Clone> Learner<M> {
     /// Puts other parameters into the module.
     pub(crate) fn replace(&mut self, numbers: Vec<f32>) {
         self.flat.replace(numbers);
-        self.flat.put(&mut self.module);
+        self.put();
     }
 }
 
@@ -232,7 +248,7 @@ impl<M: Parameters + Clone> Learner<M> {
 mod tests {
     use burn::tensor::TensorData;
     use elegante_env::EnvRng;
-    use elegante_kernels::norm;
+    use elegante_kernels::{entries, norm};
     use elegante_policy::{Critics, DeviceChoice, MlpConfig};
 
     use super::*;
@@ -365,6 +381,30 @@ mod tests {
             assert_eq!(told[0], told[1]);
             assert!(told[0].1.is_some());
         }
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn parameters_are_written_where_they_are_but_for_now_and_then() {
+        let device = DeviceChoice::Auto.open().unwrap().autodiff();
+        let linear = burn::nn::LinearConfig::new(2, 1).init(&device);
+        let mut learner = Learner::adam(linear, 1e-5, LONGEST);
+        let place = |learner: &Learner<burn::nn::Linear>| {
+            entries(learner.module.weight.val(), <[f32]>::as_ptr)
+        };
+        // The first parameters are those of the caller, which burn makes when somebody looks.
+        learner.step(0.5, Flat::Host(vec![0.1; 3]), 0.1, 1).unwrap();
+        let mut moves = Vec::new();
+        for step in 2..2 * FRESH + 3 {
+            let before = place(&learner);
+            learner.step(0.5, Flat::Host(vec![0.1; 3]), 0.1, 1).unwrap();
+            assert_eq!(params::flatten(&learner.module), *learner.parameters());
+            assert!(learner.module.weight.val().is_require_grad());
+            if place(&learner) != before {
+                moves.push(step);
+            }
+        }
+        assert_eq!(moves, [FRESH, 2 * FRESH]);
     }
 
     #[test]

@@ -88,27 +88,25 @@ impl Rollout {
     /// The minibatch of the given units.
     pub(crate) fn gather(&self, targets: &Targets, units: &[usize], to: &Layout) -> Minibatch {
         let rows = self.rows(units);
-        let mut advantages = pick(&targets.advantages, &rows);
-        if to.normalize_advantages {
-            advantages = normalized(&advantages);
-        }
+        let unnormalized = pick(&targets.advantages, &rows);
+        let advantages =
+            if to.normalize_advantages { normalized(&unnormalized) } else { unnormalized.clone() };
         // Whole sequences hang together.
         let each = if self.memory.is_empty() { to.shard.min(rows.len()) } else { rows.len() };
         let share = |part: &[usize]| part.len() as f64 / rows.len() as f64;
-        let parts = rows.chunks(each).zip(advantages.chunks(each));
-        let shards = parts.map(|(part, advantages)| {
-            self.shard(targets, part, units, advantages.to_vec(), share(part), &to.device)
+        let parts = rows.chunks(each).zip(unnormalized.chunks(each)).zip(advantages.chunks(each));
+        let shards = parts.map(|((part, unnormalized), advantages)| {
+            self.shard(part, units, [unnormalized, advantages], share(part), &to.device)
         });
         Minibatch(shards.collect())
     }
 
-    /// Some rows of a minibatch of these units.
+    /// Some rows of a minibatch of these units, with the advantages that were estimated and those to learn from.
     fn shard(
         &self,
-        targets: &Targets,
         rows: &[usize],
         units: &[usize],
-        advantages: Vec<f64>,
+        [estimated, advantages]: [&[f64]; 2],
         share: f64,
         device: &Device,
     ) -> Shard {
@@ -118,6 +116,7 @@ impl Rollout {
             if self.valid.is_empty() { Vec::new() } else { take(&self.valid, rows, choices) };
         let mut actions = self.head.no_actions();
         actions.extend_rows(&self.actions, rows);
+        let old_values = pick(&self.values, rows);
         let memory = self.memory.len() / self.lanes;
         let sequence = (memory > 0).then(|| Sequence {
             memory: matrix(take(&self.memory, units, memory), memory, device),
@@ -130,9 +129,10 @@ impl Rollout {
             actions: actions.to_tensor(device),
             valid: mask(&valid, choices, device),
             old_log_probs: pick(&self.log_probs, rows),
-            old_values: pick(&self.values, rows),
-            advantages,
-            returns: pick(&targets.returns, rows),
+            advantages: advantages.to_vec(),
+            // Not taken from where they are: every array is one more place that is in no cache.
+            returns: estimated.iter().zip(&old_values).map(|(a, v)| a + v).collect(),
+            old_values,
             sequence,
             device: device.clone(),
         }

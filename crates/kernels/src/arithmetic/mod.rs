@@ -36,4 +36,4 @@ pub(crate) use rows::{
     bonus_slope, clipped_surrogate, entropy, entropy_backward, log_softmax, log_softmax_backward,
     mean_squared_error, pick, pick_backward, with_bonus,
 };
-pub use vectors::{AdamStep, all_finite, exp_m1, norm, replace};
+pub use vectors::{AdamStep, all_finite, exp_m1, move_to, norm};

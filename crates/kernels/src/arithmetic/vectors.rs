@@ -24,18 +24,18 @@ impl Work for Norm<'_> {
     }
 }
 
-/// x ← y; returns ‖y − x‖₂ of the old x.
+/// x ← y; returns how far that is, ‖y − x‖₂.
 ///
 /// # Panics
 /// When they are not of one length: that is a mistake in the caller.
-pub fn replace(x: &mut [f32], y: &[f32]) -> f64 {
+pub fn move_to(x: &mut [f32], y: &[f32]) -> f64 {
     assert_eq!(x.len(), y.len(), "vectors of one length");
-    best(Replace(x, y))
+    best(MoveTo(x, y))
 }
 
-struct Replace<'a>(&'a mut [f32], &'a [f32]);
+struct MoveTo<'a>(&'a mut [f32], &'a [f32]);
 
-impl Work for Replace<'_> {
+impl Work for MoveTo<'_> {
     type Output = f64;
 
     #[inline(always)]
@@ -44,16 +44,16 @@ impl Work for Replace<'_> {
         let (x, x_rest) = self.0.as_chunks_mut::<SUMS>();
         let (y, y_rest) = self.1.as_chunks::<SUMS>();
         for (x, y) in x.iter_mut().zip(y) {
-            sums.add(&replaced(x, y));
+            sums.add(&moved(x, y));
         }
-        sums.add(&replaced(x_rest, y_rest)[..y_rest.len()]);
+        sums.add(&moved(x_rest, y_rest)[..y_rest.len()]);
         sums.root()
     }
 }
 
 /// x ← y; returns y − x of the old x.
 #[inline(always)]
-fn replaced(x: &mut [f32], y: &[f32]) -> [f32; SUMS] {
+fn moved(x: &mut [f32], y: &[f32]) -> [f32; SUMS] {
     let mut differences = [0.0; SUMS];
     for ((difference, x), y) in differences.iter_mut().zip(x).zip(y) {
         *difference = y - *x;
@@ -83,7 +83,7 @@ impl Squares {
     }
 }
 
-/// xᵢ ← exp xᵢ − 1, within 1e-15 of it, also where that is small.
+/// xᵢ ← exp xᵢ − 1, to a relative error of 1e-15.
 pub fn exp_m1(x: &mut [f64]) {
     best(ExpM1(x));
 }
@@ -205,7 +205,7 @@ mod tests {
             let numbers = |salt: f32| (0..n).map(|i| (i as f32 * salt).sin()).collect::<Vec<_>>();
             let (mut x, y) = (numbers(0.7), numbers(0.3));
             let difference: Vec<f32> = y.iter().zip(&x).map(|(y, x)| y - x).collect();
-            assert_eq!(replace(&mut x, &y), norm(&difference));
+            assert_eq!(move_to(&mut x, &y), norm(&difference));
             assert_eq!(x, y);
         }
     }

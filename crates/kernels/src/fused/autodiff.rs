@@ -229,7 +229,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
 
     fn written(mut x: FloatTensor<Self>, values: &[f32]) -> FloatTensor<Self> {
         let wanted = Self::float_is_require_grad(&x);
-        // Where it is, if that is all there is to it: what an operation has made is part of its graph.
+        // A leaf where it is, if nobody else has its numbers; what an operation has made is part of its graph.
         if wanted && let Some(entries) = leaf::inside::<C>(&mut x).and_then(flex::entries_mut) {
             entries.copy_from_slice(values);
             return x;

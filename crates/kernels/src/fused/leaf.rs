@@ -20,7 +20,7 @@ pub(super) fn inside<C: CheckpointStrategy>(
     let at = ptr::from_ref(leaf.primitive()).addr();
     let whole = ptr::from_mut(leaf);
     let offset = at.checked_sub(whole.addr())?;
-    if offset + size_of::<FlexTensor>() > size_of_val(leaf) {
+    if offset + size_of::<FlexTensor>() > size_of::<FloatTensor<Autodiff<Flex, C>>>() {
         return None;
     }
     // SAFETY: `primitive` has just lent a `FlexTensor` at this place, which lies within `leaf`, and the pointer comes

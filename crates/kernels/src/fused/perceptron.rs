@@ -1,7 +1,7 @@
 //! Layers one after the other, from arrays to arrays.
 
 use burn::{
-    backend::{BackendTensor, DispatchTensorKind, flex::FlexTensor},
+    backend::{BackendTensor, DispatchTensorKind, TensorMetadata, flex::FlexTensor},
     tensor::{DType, Tensor},
 };
 
@@ -26,11 +26,21 @@ impl Perceptron {
                 (
                     DispatchTensorKind::Flex(BackendTensor::Float(w)),
                     DispatchTensorKind::Flex(BackendTensor::Float(b)),
-                ) if [w.dtype(), b.dtype()] == [DType::F32; 2] => Some((w, b, f)),
+                ) if [w.dtype(), b.dtype()] == [DType::F32; 2] => {
+                    Some((w.to_contiguous(), b.to_contiguous(), f))
+                }
                 _ => None,
             });
-        let layers: Option<Vec<_>> = layers.collect();
-        layers.filter(|_| switch::fused()).map(Self)
+        let layers: Vec<_> = layers.collect::<Option<_>>()?;
+        for (i, (w, b, _)) in layers.iter().enumerate() {
+            let [inputs, outputs] = dims(w);
+            assert_eq!(b.shape().num_elements(), outputs, "a bias for each output of layer {i}");
+            if let Some((next, ..)) = layers.get(i + 1) {
+                assert_eq!(dims(next)[0], outputs, "an input of layer {} for each output", i + 1);
+            }
+            assert!(inputs > 0, "layer {i} needs an input");
+        }
+        switch::fused().then_some(Self(layers))
     }
 
     pub(crate) fn forward(&self, x: &[f32]) -> Vec<f32> {

@@ -84,8 +84,7 @@ impl Pair {
     pub(super) fn moved(&self, batch: &Minibatch) -> Option<f64> {
         self.guard.max_kl?;
         let [_, log_prob, _] = look(&self.networks.module, batch);
-        let pairs = log_prob.iter().zip(batch.old_log_probs());
-        let log_ratio: Vec<f64> = pairs.map(|(new, old)| f64::from(*new) - old).collect();
+        let log_ratio = batch.log_ratios(&log_prob);
         let excess = excess(&log_ratio);
         Some(approximate_kl(&log_ratio, &excess))
     }

@@ -13,6 +13,8 @@ use crate::{
 /// Environment steps after which the state to go back to is taken anew. It costs about as much as a few
 /// dozen steps, and so does making so many of them again.
 const EVERY: u64 = 4_096;
+/// Of them in each lane, at least: what is kept of a lane costs about as much as half a step of training in it.
+const OF_EACH: u64 = 128;
 
 /// What came of making a failed update once more.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +34,8 @@ impl Trainer {
 
     /// Keeps the state to go back to, every now and then.
     pub(super) fn remember(&mut self) {
-        let due = |(at, _): &(u64, Checkpoint)| self.progress.steps >= at + EVERY;
+        let interval = EVERY.max(OF_EACH * self.config.run.lanes as u64);
+        let due = |(at, _): &(u64, Checkpoint)| self.progress.steps >= at + interval;
         if self.method.light() && self.remembered.as_ref().is_none_or(due) {
             self.remembered = Some((self.progress.steps, self.whole()));
         }
