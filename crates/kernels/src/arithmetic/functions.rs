@@ -232,20 +232,20 @@ mod tests {
         }
     }
 
-    /// Asserts that `exp` has libm's bits for every number of `x`.
-    fn assert_exp(x: &[f32]) {
+    /// Asserts that a function has the bits of libm's for every number of `x`.
+    fn assert_bits(x: &[f32], ours: impl Fn(f32) -> f32 + Copy, libms: fn(f32) -> f32) {
         #[derive(Clone)]
-        struct Each<'a>(&'a [f32]);
-        impl Work for Each<'_> {
+        struct Each<'a, F>(&'a [f32], F);
+        impl<F: Fn(f32) -> f32> Work for Each<'_, F> {
             type Output = Vec<f32>;
             #[inline(always)]
             fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) -> Vec<f32> {
-                self.0.iter().map(|x| exp_of(*x)).collect()
+                self.0.iter().map(|x| (self.1)(*x)).collect()
             }
         }
-        for (way, y) in every_way(&Each(x)) {
+        for (way, y) in every_way(&Each(x, ours)) {
             for (x, y) in x.iter().zip(y) {
-                assert_eq!(y.to_bits(), libm::expf(*x).to_bits(), "{way}: e to the {x:e}");
+                assert_eq!(y.to_bits(), libms(*x).to_bits(), "{way}: f of {x:e}");
             }
         }
     }
@@ -271,7 +271,7 @@ mod tests {
         let halves = halves.filter(|x| (least..=most).contains(x));
         let all: Vec<f32> = magnitudes(most).chain(negative).chain(far).chain(special).collect();
         let all: Vec<f32> = all.into_iter().chain(bends).chain(halves).collect();
-        assert_exp(&all);
+        assert_bits(&all, exp_of, libm::expf);
     }
 
     #[test]
@@ -287,15 +287,6 @@ mod tests {
 
     #[test]
     fn log_has_the_bits_of_libm() {
-        #[derive(Clone)]
-        struct Each<'a>(&'a [f32]);
-        impl Work for Each<'_> {
-            type Output = Vec<f32>;
-            #[inline(always)]
-            fn run<M: Machine, const HIGH: usize, const ACROSS: usize>(self, _: M) -> Vec<f32> {
-                self.0.iter().map(|x| log_of(*x)).collect()
-            }
-        }
         let normal = f32::MIN_POSITIVE.to_bits()..f32::INFINITY.to_bits();
         // All sorts, what the sum of a few exponentials is, and where k changes.
         let few = ONE..10f32.to_bits();
@@ -304,12 +295,8 @@ mod tests {
             bend - 200..bend + 200
         });
         let all = normal.step_by(1021).chain(few.step_by(7)).chain(bends);
-        let x: Vec<f32> = all.map(f32::from_bits).collect();
-        for (way, y) in every_way(&Each(&x)) {
-            for (x, y) in x.iter().zip(y) {
-                assert_eq!(y.to_bits(), libm::logf(*x).to_bits(), "{way}: ln {x:e}");
-            }
-        }
+        let all: Vec<f32> = all.map(f32::from_bits).collect();
+        assert_bits(&all, log_of, libm::logf);
     }
 
     #[test]
